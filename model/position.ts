@@ -1,0 +1,38 @@
+import { TidemarkError } from '../base/errors.ts';
+
+/** A byte position in PostgreSQL's write-ahead log. */
+export type Lsn = bigint & { readonly brand: 'Lsn' };
+
+const lsnForm = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/;
+
+/** Reads `16/B374D848`; POSITION_INVALID for anything else. */
+export function parseLsn(text: string): Lsn {
+  const match = lsnForm.exec(text);
+  if (!match) {
+    throw new TidemarkError('POSITION_INVALID', `'${text}' is not a PostgreSQL position`, {
+      hint: 'Write it as pg_current_wal_insert_lsn() prints it, for example 16/B374D848.',
+    });
+  }
+  return lsn((BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`));
+}
+
+export function lsn(value: bigint): Lsn {
+  return value as Lsn;
+}
+
+export function formatLsn(value: Lsn): string {
+  return `${(value >> 32n).toString(16).toUpperCase()}/${(value & 0xffffffffn).toString(16).toUpperCase()}`;
+}
+
+/** How positions of one kind of source are read and ordered. */
+export interface PositionOrder {
+  /** Rewrites a position as its source prints it; POSITION_INVALID when it is not one. */
+  normalise(position: string): string;
+  /** Whether somebody who holds everything up to `held` holds everything up to `wanted`. */
+  covers(held: string, wanted: string): boolean;
+}
+
+export const lsnOrder: PositionOrder = {
+  normalise: (position) => formatLsn(parseLsn(position)),
+  covers: (held, wanted) => parseLsn(held) >= parseLsn(wanted),
+};

@@ -1,0 +1,61 @@
+/**
+ * The port of a connector: what the service needs of any source. A source writes one stream of the log, named after it.
+ *
+ * State keys that every connector keeps in its stream (values are JSON):
+ * - `consistent:<topic>` – the number of the commit from which on the topic equals its table, `{"seq":n}`; absent while a first
+ *   snapshot or a re-read is under way. Topics equal their tables at every commit from then on.
+ * - `snapshot:<topic>` – progress of a snapshot under way; absent when there is none.
+ */
+export interface Source {
+  readonly name: string;
+  readonly type: string;
+  /** Streams into the log until the signal is aborted; then stops cleanly. Reconnects by itself; rejects only with what needs a person. */
+  run(signal: AbortSignal): Promise<void>;
+  status(): SourceStatus;
+  /** The source's present position: everything committed before the call is at or before it. Also nudges an idle source, so that the stream reaches it soon. */
+  currentPosition(): Promise<string>;
+  /** Reads a table again into the log while streaming goes on; resolves when its last chunk is published. `where` (SQL of the source) restricts it to some rows. */
+  snapshot(topic: string, where?: string): Promise<void>;
+}
+
+export interface SourceStatus {
+  readonly name: string;
+  readonly type: string;
+  /** Durable position, null before the first. */
+  readonly position: string | null;
+  readonly lagBytes: number | null;
+  readonly lagSeconds: number | null;
+  readonly snapshot: SnapshotStatus;
+  /** Whether every topic of the source equals its table. */
+  readonly consistent: boolean;
+  /** What keeps the source from making progress, or what it waits for. */
+  readonly error: { readonly code: string; readonly message: string; readonly hint?: string } | null;
+}
+
+export interface SnapshotStatus {
+  readonly state: 'running' | 'done';
+  readonly rows: number;
+  readonly rowsEstimated: number;
+  readonly chunksLeft: number;
+  readonly rowsPerSecond: number;
+  /** What the snapshot waits for (a session that keeps a transaction open …), if anything. */
+  readonly waitingFor: string | null;
+  readonly tables: readonly TableSnapshotStatus[];
+}
+
+export interface TableSnapshotStatus {
+  readonly topic: string;
+  readonly state: 'waiting' | 'running' | 'done';
+  readonly rows: number;
+  readonly rowsEstimated: number;
+}
+
+/** One line of `tidemark check`. */
+export interface CheckResult {
+  readonly level: 'ok' | 'warning' | 'error';
+  /** What was looked at: `shop: wal_level`. */
+  readonly subject: string;
+  readonly message: string;
+  /** What to do, with the exact statement where there is one. */
+  readonly fix?: string;
+}
