@@ -7,13 +7,13 @@ import {
   existsSync,
   mkdtempSync,
   readFileSync,
-  statSync,
+  renameSync,
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import {
+  everybodyCanEnter,
   freePort,
   removeDirectory,
   runToEnd,
@@ -21,6 +21,7 @@ import {
   spawnServer,
   tailOf,
   temporaryDirectory,
+  temporaryRoot,
   until,
   watchOver,
 } from './process.ts';
@@ -299,15 +300,8 @@ function reachableBinaries(directory: string, account: Account): string {
 const copiesVariable = 'TIDEMARK_TEST_BINARIES';
 
 function newCopies(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'tidemark-binaries-'));
+  const directory = mkdtempSync(join(temporaryRoot(), 'tidemark-binaries-'));
   chmodSync(directory, 0o755);
   watchOver(directory);
   return directory;
-}
-
-function everybodyCanEnter(directory: string): boolean {
-  for (let at = directory; ; at = dirname(at)) {
-    if ((statSync(at).mode & 0o005) !== 0o005) return false;
-    if (at === dirname(at)) return true;
-  }
 }

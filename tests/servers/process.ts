@@ -1,9 +1,19 @@
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  closeSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** Whom a server runs as. Absent ids mean: as ourselves. */
 export interface Account {
@@ -26,9 +36,22 @@ export function serverAccount(): Account {
 
 /** A new folder that the account owns. Its path is short: a Unix socket's path may have 107 bytes at most. */
 export function temporaryDirectory(name: string, account: Account): string {
-  const directory = mkdtempSync(join(tmpdir(), `tidemark-${name}-`));
+  const directory = mkdtempSync(join(temporaryRoot(), `tidemark-${name}-`));
   if (account.uid !== undefined && account.gid !== undefined) chownSync(directory, account.uid, account.gid);
   return directory;
+}
+
+/** The system's temporary folder, or /tmp when a TMPDIR of our own is closed to the account that servers run as. */
+export function temporaryRoot(): string {
+  return process.getuid?.() !== 0 || everybodyCanEnter(tmpdir()) ? tmpdir() : '/tmp';
+}
+
+/** Whether an account without privileges can read what is in `directory`, that is, pass through all folders above it. */
+export function everybodyCanEnter(directory: string): boolean {
+  for (let at = realpathSync(directory); ; at = dirname(at)) {
+    if ((statSync(at).mode & 0o005) !== 0o005) return false;
+    if (at === dirname(at)) return true;
+  }
 }
 
 /** A port on 127.0.0.1 that nobody listens on at the moment. */
