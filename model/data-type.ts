@@ -26,7 +26,10 @@ export type ScalarName =
 
 export type DataType =
   | { readonly kind: 'scalar'; readonly name: ScalarName }
-  /** `delimiter` is `,` for every built-in element type but box, whose is `;`. Any number of dimensions. */
+  /**
+   * Any number of dimensions. `delimiter` is `,` for every built-in element type but box, whose is `;`. A space stands for
+   * int2vector and oidvector, which print their elements with nothing but spaces between them.
+   */
   | { readonly kind: 'array'; readonly element: DataType; readonly delimiter: string }
   | { readonly kind: 'composite'; readonly fields: readonly CompositeField[] };
 

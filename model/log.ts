@@ -27,8 +27,11 @@ export interface Log {
   /** One version of a table by its id, or undefined. Ids are never reused. */
   table(schemaId: number): Table | undefined;
   topics(): Promise<TopicInfo[]>;
-  /** The newest row of every key that a topic holds, as change records (op read), in batches of bounded size, in no order that callers may rely on. */
-  rows(topic: string, upToSeq: number): AsyncIterable<ChangeBatch>;
+  /**
+   * The newest row of every key that a topic holds at `upToSeq` (which must be durable), as change records with op read, in batches of bounded
+   * size, in no order that callers may rely on. With `newestBefore`, only keys whose newest change has a smaller number than that.
+   */
+  rows(topic: string, options: { upToSeq: number; newestBefore?: number }): AsyncIterable<ChangeBatch>;
   /** Tells how far a named reader has come, so that compaction keeps the tombstones it still needs. `null` forgets the reader. */
   registerCursor(stream: string, name: string, seq: number | null): void;
   /** Compacts a stream as far as its cursors allow; returns when that is done. Readers and writers go on meanwhile. */

@@ -1,6 +1,12 @@
 import type { DataType } from './data-type.ts';
 
 export interface Column {
+  /**
+   * The column's identity within its table, kept through renames (PostgreSQL's attribute number). Rows written under an older
+   * version of the table are read by matching ids: a renamed column goes on under its new name, a column without a match is gone
+   * or was NULL.
+   */
+  readonly id: number;
   readonly name: string;
   readonly type: DataType;
   /** The type as the source's own SQL spells it (`numeric(12,2)`, `character varying(60)`, `my_enum`); for people and for DDL. */

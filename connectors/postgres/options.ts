@@ -1,0 +1,53 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Files } from '../../base/files.ts';
+import type { Report } from '../../model/events.ts';
+import type { Log } from '../../model/log.ts';
+
+/** One entry of `tables`: a name or a pattern (`*` within a part) with what the file says of it. */
+export interface TableSelection {
+  /** `schema.table`; either part may hold `*`. */
+  readonly pattern: string;
+  readonly kind: 'table' | 'stream';
+  /** Key columns by name, for streams and for tables whose key the database does not know. */
+  readonly key: readonly string[] | null;
+  readonly exclude: readonly string[];
+  readonly onSchemaChange: 'reread' | 'stop';
+  /** SQL condition on rows, applied by the publication and by the snapshot. */
+  readonly where: string | null;
+}
+
+export interface TlsFiles {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** What is needed to talk to the server. */
+export interface PostgresTarget {
+  /** The source's name in the configuration. */
+  readonly name: string;
+  readonly url: string;
+  /** PEM contents, not paths. */
+  readonly tls?: TlsFiles;
+  readonly tables: readonly TableSelection[];
+  readonly slot: string;
+  readonly publication: string;
+}
+
+export interface PostgresOptions extends PostgresTarget {
+  readonly snapshot: {
+    readonly mode: 'initial' | 'never' | 'when_needed';
+    readonly chunkRows: number;
+    readonly parallel: number;
+  };
+  readonly heartbeatMs: number;
+  /** Where to begin when there is no snapshot and the log is empty: an LSN. */
+  readonly startAt?: string;
+  /** A folder for spools and for the values that heal unchanged TOAST; belongs to this source alone. */
+  readonly directory: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly files: Files;
+  readonly report: Report;
+}

@@ -1,0 +1,154 @@
+import type { ByteWriter } from './json-writer.ts';
+
+/**
+ * JSON of single values, given as the text in `from[start..end)`, as PostgreSQL's to_json prints them. Every function takes any
+ * bytes: what is not in the form of its type is written as a JSON string, which is what PostgreSQL does with NaN and Infinity.
+ */
+
+const quote = 0x22;
+const backslash = 0x5c;
+const colon = 0x3a;
+const space = 0x20;
+const digitZero = 0x30;
+
+/** What `escape_json` (src/backend/utils/adt/json.c) does with a byte: 0 as it is, 1 as \u00xx, else a backslash and this. */
+const escapes = new Uint8Array(256);
+escapes.fill(1, 0, 0x20);
+escapes[0x08] = 0x62;
+escapes[0x09] = 0x74;
+escapes[0x0a] = 0x6e;
+escapes[0x0c] = 0x66;
+escapes[0x0d] = 0x72;
+escapes[quote] = quote;
+escapes[backslash] = backslash;
+
+/** Bytes that a number can have. */
+const numeric = new Uint8Array(256);
+for (const char of '0123456789+-.eE') numeric[char.charCodeAt(0)] = 1;
+
+const hexDigits = Buffer.from('0123456789abcdef', 'latin1');
+
+/** Text is escaped in parts of this size, so that room for the worst case (six bytes a byte) stays small. */
+const partBytes = 8 * 1024;
+
+export function writeString(from: Buffer, start: number, end: number, into: ByteWriter): void {
+  into.reserve(2 + 6 * Math.min(end - start, partBytes));
+  into.buffer[into.at++] = quote;
+  let at = start;
+  while (end - at > partBytes) {
+    escapePart(from, at, at + partBytes, into);
+    at += partBytes;
+    into.reserve(1 + 6 * Math.min(end - at, partBytes));
+  }
+  escapePart(from, at, end, into);
+  into.buffer[into.at++] = quote;
+}
+
+function escapePart(from: Buffer, start: number, end: number, into: ByteWriter): void {
+  const { buffer } = into;
+  let { at, seen } = into;
+  for (let index = start; index < end; index++) {
+    const byte = from[index] as number;
+    seen |= byte;
+    const escape = escapes[byte] as number;
+    if (escape === 0) {
+      buffer[at++] = byte;
+    } else {
+      buffer[at] = backslash;
+      if (escape === 1) {
+        buffer[at + 1] = 0x75;
+        buffer[at + 2] = digitZero;
+        buffer[at + 3] = digitZero;
+        buffer[at + 4] = digitZero + (byte >>> 4);
+        buffer[at + 5] = hexDigits[byte & 15] as number;
+        at += 6;
+      } else {
+        buffer[at + 1] = escape;
+        at += 2;
+      }
+    }
+  }
+  into.at = at;
+  into.seen = seen;
+}
+
+/** A number with the digits it has; NaN, Infinity and everything else as a string. */
+export function writeNumber(from: Buffer, start: number, end: number, into: ByteWriter): void {
+  const first = from[start] === 0x2d /* - */ ? start + 1 : start;
+  const digit = first < end ? (from[first] as number) - digitZero : -1;
+  if (digit < 0 || digit > 9) return writeString(from, start, end, into);
+  into.reserve(end - start);
+  const { buffer, at } = into;
+  for (let index = start; index < end; index++) {
+    const byte = from[index] as number;
+    if (numeric[byte] === 0) return writeString(from, start, end, into);
+    buffer[at + index - start] = byte;
+  }
+  into.at = at + end - start;
+}
+
+const textTrue = Buffer.from('true');
+const textFalse = Buffer.from('false');
+
+export function writeBool(from: Buffer, start: number, end: number, into: ByteWriter): void {
+  if (end - start === 1 && from[start] === 0x74 /* t */) into.raw(textTrue);
+  else if (end - start === 1 && from[start] === 0x66 /* f */) into.raw(textFalse);
+  else writeString(from, start, end, into);
+}
+
+/**
+ * `2026-01-31 12:00:00.5+00` becomes `2026-01-31T12:00:00.5+00:00`; ` BC` stays at the end, infinities stay words. Offsets other
+ * than UTC's are kept; one without minutes is given them, as PostgreSQL does in its XSD style.
+ */
+export function writeTimestamp(from: Buffer, start: number, end: number, into: ByteWriter): void {
+  into.reserve(end - start + 5);
+  const { buffer } = into;
+  let at = into.at;
+  buffer[at++] = quote;
+  let inTime = false;
+  let sign = -1;
+  for (let index = start; index < end; index++) {
+    let byte = from[index] as number;
+    if (byte === space) {
+      if (!inTime && index - start >= 10) {
+        inTime = true;
+        byte = 0x54; /* T */
+      } else if (sign >= 0) {
+        at = endOffset(buffer, at, sign);
+        sign = -1;
+      }
+    } else if (inTime && (byte === 0x2b /* + */ || byte === 0x2d) /* - */) {
+      sign = at;
+    } else if (byte > 0x7e || escapes[byte] !== 0) {
+      return writeString(from, start, end, into);
+    }
+    buffer[at++] = byte;
+  }
+  if (sign >= 0) at = endOffset(buffer, at, sign);
+  buffer[at] = quote;
+  into.at = at + 1;
+}
+
+/** Completes an offset `+hh` that began at `sign` with `:00`; longer ones have their minutes already. */
+function endOffset(buffer: Buffer, at: number, sign: number): number {
+  if (at - sign !== 3) return at;
+  buffer[at] = colon;
+  buffer[at + 1] = digitZero;
+  buffer[at + 2] = digitZero;
+  return at + 3;
+}
+
+/** json and jsonb, byte for byte. With `singleLine`, line ends become spaces: JSON allows them only between its tokens. */
+export function writeVerbatim(from: Buffer, start: number, end: number, into: ByteWriter, singleLine: boolean): void {
+  into.reserve(end - start);
+  const { buffer } = into;
+  let { at, seen } = into;
+  for (let index = start; index < end; index++) {
+    let byte = from[index] as number;
+    seen |= byte;
+    if (singleLine && (byte === 0x0a || byte === 0x0d)) byte = space;
+    buffer[at++] = byte;
+  }
+  into.at = at;
+  into.seen = seen;
+}
