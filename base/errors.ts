@@ -6,7 +6,11 @@ export const errorCodes = {
   INTERNAL: { exit: 1, about: 'An invariant of tidemark itself does not hold. Always a bug.' },
   USAGE: { exit: 2, about: 'The command line is not understood.' },
   CONFIG_INVALID: { exit: 2, about: 'The configuration file has mistakes; all of them are listed.' },
+  REQUEST_INVALID: { exit: 2, about: 'A request to the HTTP API is not understood.' },
+  HTTP_ADDRESS: { exit: 1, about: 'The configured http address cannot be listened on.' },
+  HTTP_TOKEN: { exit: 1, about: 'The HTTP API wants a token, and got none or another one.' },
   DATA_DIR_LOCKED: { exit: 1, about: 'Another process owns the data directory.' },
+  DATA_DIR_UNUSABLE: { exit: 1, about: 'The data directory cannot be made or written to.' },
   DISK_FULL: { exit: 1, about: 'The disk (or a file size limit) refuses writes under data_dir.' },
   LOG_CORRUPT: { exit: 1, about: 'A frame of the log fails its checksum or its format.' },
   LOG_FORMAT: { exit: 1, about: 'The log was written by a newer version of tidemark.' },
@@ -41,6 +45,10 @@ export const errorCodes = {
   SINK_UNKNOWN: { exit: 2, about: 'The configuration has no sink of that name.' },
   SOURCE_UNKNOWN: { exit: 2, about: 'The configuration has no source of that name.' },
   POSITION_INVALID: { exit: 2, about: 'A position is not in the form that its source uses.' },
+  VALUE_INVALID: {
+    exit: 1,
+    about: 'A value is not in the form of its type, or not valid UTF-8, and has no JSON or other meaning.',
+  },
   WAIT_TIMEOUT: { exit: 3, about: 'A wait ran out of time.' },
 } as const satisfies Record<string, { exit: number; about: string }>;
 
