@@ -28,6 +28,21 @@ export class ByteWriter {
     this.at = at + length;
   }
 
+  /** Appends a whole number, 0 or more, in decimal. */
+  decimal(value: number): void {
+    let digits = 1;
+    for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+    this.reserve(digits);
+    const { buffer, at } = this;
+    let rest = value;
+    for (let index = at + digits - 1; index >= at; index--) {
+      const next = Math.floor(rest / 10);
+      buffer[index] = 0x30 + (rest - next * 10);
+      rest = next;
+    }
+    this.at = at + digits;
+  }
+
   /** Appends text. */
   text(text: string): void {
     this.reserve(text.length * 3);
