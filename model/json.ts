@@ -166,13 +166,17 @@ export function rowJsonEncoder(table: Table, options: JsonOptions = {}): RowJson
   return new RowJsonEncoder(table, options);
 }
 
-/** Compiles the encoder of a table's keys: an object of the key's columns, in the key's order. */
-export function keyJsonEncoder(table: Table, options: Omit<JsonOptions, 'columns'> = {}): RowJsonEncoder {
-  const columns = table.key.map((index) => ({
+/** The key's columns, in the key's order, by their own names. */
+export function keyColumns(table: Table): JsonColumn[] {
+  return table.key.map((index) => ({
     index,
     name: present(table.columns[index], `key column ${index} of ${table.topic}`).name,
   }));
-  return new RowJsonEncoder(table, { ...options, columns });
+}
+
+/** Compiles the encoder of a table's keys: an object of the key's columns. */
+export function keyJsonEncoder(table: Table, options: Omit<JsonOptions, 'columns'> = {}): RowJsonEncoder {
+  return new RowJsonEncoder(table, { ...options, columns: keyColumns(table) });
 }
 
 /** Compiles the encoder of one column's values. */
