@@ -1,0 +1,47 @@
+import { TidemarkError } from '../base/errors.ts';
+import type { Pipeline } from './pipeline.ts';
+import type { SourceUnit } from './source-unit.ts';
+import { waitForSink } from './wait.ts';
+
+const lookEveryMs = 20;
+
+/**
+ * Resolves once everything that the sources had committed at the call is in every sink (and, for a source without a sink, in the
+ * log), all of it consistent. Rejects with the first failure of a part that needs a person.
+ */
+export async function caughtUp(pipeline: Pipeline, signal: AbortSignal): Promise<void> {
+  await Promise.all(
+    pipeline.sources.map(async (source) => {
+      const position = await firstPosition(pipeline, source, signal);
+      const sinks = pipeline.sinkGroups.flatMap((group) => group.sinks).filter((sink) => sink.source === source.name);
+      await Promise.all([
+        logReaches(pipeline, source, position, signal),
+        ...sinks.map((sink) => waitForSink(pipeline, { sink: sink.name, position, signal, failFast: true })),
+      ]);
+    }),
+  );
+}
+
+/** The source's position now, asked until it answers. */
+async function firstPosition(pipeline: Pipeline, source: SourceUnit, signal: AbortSignal): Promise<string> {
+  for (;;) {
+    signal.throwIfAborted();
+    if (source.supervised.failure) throw source.supervised.failure;
+    try {
+      return await source.currentPosition();
+    } catch (error) {
+      if (!(error instanceof TidemarkError) || error.code !== 'SOURCE_UNREACHABLE') throw error;
+    }
+    await pipeline.clock.sleep(100, signal);
+  }
+}
+
+async function logReaches(pipeline: Pipeline, source: SourceUnit, wanted: string, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    if (source.supervised.failure) throw source.supervised.failure;
+    const { position, consistent } = source.rawStatus();
+    if (consistent && position !== null && source.order.covers(position, wanted)) return;
+    await Promise.race([pipeline.changed(), pipeline.clock.sleep(lookEveryMs, signal)]);
+    signal.throwIfAborted();
+  }
+}

@@ -1,0 +1,119 @@
+import type { Socket } from 'node:net';
+import { fastify } from 'fastify';
+import type { FastifyInstance } from 'fastify';
+import { TidemarkError, messageOf, systemCodeOf } from '../../base/errors.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import type { SecretFilter } from '../../telemetry/secrets.ts';
+import type { Pipeline } from '../pipeline.ts';
+import { asTidemarkError } from '../supervise.ts';
+import { errorBody, httpStatusOf, requestInvalid } from './errors.ts';
+import { addEventRoutes } from './event-routes.ts';
+import { guard } from './guard.ts';
+import { addHealthRoutes } from './health-routes.ts';
+import { addPipelineRoutes } from './pipeline-routes.ts';
+
+/** Requests carry a table's name and a condition, never data. */
+const bodyBytesMax = 64 * 1024;
+
+export interface HttpOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly token: string | undefined;
+}
+
+export interface HttpContext {
+  readonly pipeline: Pipeline;
+  readonly metrics: Metrics;
+  readonly secrets: SecretFilter;
+  readonly logger: Logger;
+  /** Aborted when the service stops: ends what would otherwise stay open. */
+  readonly stopping: AbortSignal;
+}
+
+/** The HTTP API of a running service. */
+export class HttpServer {
+  readonly #server: FastifyInstance;
+  readonly #sockets = new Set<Socket>();
+  /** Where it answers: `http://127.0.0.1:7070`. */
+  readonly url: string;
+
+  private constructor(server: FastifyInstance, url: string) {
+    this.#server = server;
+    this.url = url;
+    server.server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  /** Listens, or throws HTTP_ADDRESS. */
+  static async listen(options: HttpOptions, context: HttpContext): Promise<HttpServer> {
+    const server = newServer();
+    guard(server, options);
+    const paths = [
+      ...addHealthRoutes(server, context),
+      ...addPipelineRoutes(server, context),
+      ...addEventRoutes(server, context),
+    ];
+    addErrorHandling(server, context, paths);
+    try {
+      const url = await server.listen({ host: options.host, port: options.port });
+      return new HttpServer(server, url);
+    } catch (error) {
+      await server.close();
+      throw addressError(options, error);
+    }
+  }
+
+  /** Ends open requests and stops listening. */
+  async close(): Promise<void> {
+    const closed = this.#server.close();
+    for (const socket of this.#sockets) socket.destroySoon();
+    await closed;
+  }
+}
+
+function newServer(): FastifyInstance {
+  return fastify({
+    bodyLimit: bodyBytesMax,
+    forceCloseConnections: true,
+    exposeHeadRoutes: true,
+    requestTimeout: 30_000,
+  });
+}
+
+function addErrorHandling(server: FastifyInstance, context: HttpContext, paths: readonly string[]): void {
+  server.setErrorHandler(async (error, _request, reply) => {
+    const known = fromFastify(error);
+    const status = httpStatusOf(known);
+    if (status >= 500) context.logger.error({ code: known.code }, `a request failed: ${known.message}`);
+    return reply.status(status).send(errorBody(known, context.secrets));
+  });
+  server.setNotFoundHandler(async (request, reply) => {
+    const error = new TidemarkError('PATH_UNKNOWN', `there is no ${request.method} ${request.url.split('?', 1)[0]}`, {
+      hint: `Paths: ${paths.join(', ')}.`,
+    });
+    return reply.status(404).send(errorBody(error, context.secrets));
+  });
+}
+
+/** fastify's own refusals (a body that is no JSON, too large, of another type) are mistakes in the request. */
+function fromFastify(error: unknown): TidemarkError {
+  const isRefusal =
+    error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode < 500;
+  return isRefusal ? requestInvalid(messageOf(error)) : asTidemarkError(error);
+}
+
+function addressError(options: HttpOptions, error: unknown): TidemarkError {
+  const where = `${options.host}:${options.port}`;
+  const isTaken = systemCodeOf(error) === 'EADDRINUSE';
+  return new TidemarkError(
+    'HTTP_ADDRESS',
+    `http cannot listen on ${where}: ${isTaken ? 'it is in use' : messageOf(error)}`,
+    {
+      hint: 'Set another `http: { host, port }` in the file, or stop what listens there.',
+      cause: error,
+    },
+  );
+}

@@ -1,0 +1,171 @@
+import type { Clock } from '../base/clock.ts';
+import { TidemarkError } from '../base/errors.ts';
+import type { PipelineEvent, Report } from '../model/events.ts';
+import type { Log, TopicInfo } from '../model/log.ts';
+import type { LogReport, ServiceStatus, SinkReport } from '../telemetry/status.ts';
+import type { DiskLevel, DiskWatch } from './disk-watch.ts';
+import { SinkUnit } from './sink-unit.ts';
+import type { SinkGroupPlan } from './sink-unit.ts';
+import { SourceUnit } from './source-unit.ts';
+import type { SourcePlan } from './source-unit.ts';
+
+/** Sizes of topics change slowly and cost a look at every segment; status is asked for several times a second. */
+const topicsAgeMsMax = 1000;
+
+/** What a pipeline is made of. */
+export interface PipelinePlan {
+  readonly name: string;
+  readonly log: Log;
+  readonly sources: readonly SourcePlan[];
+  readonly sinks: readonly SinkGroupPlan[];
+}
+
+/** All sources and sinks of one deployment around their log, and what they look like from outside. */
+export class Pipeline {
+  readonly name: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly sources: readonly SourceUnit[];
+  readonly sinkGroups: readonly SinkUnit[];
+  #disk: DiskWatch | null = null;
+  #topics: { atMs: number; value: Promise<TopicInfo[]> } | null = null;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(plan: PipelinePlan, clock: Clock, report: Report) {
+    this.name = plan.name;
+    this.log = plan.log;
+    this.clock = clock;
+    this.sources = plan.sources.map((source) => new SourceUnit(source, clock, report));
+    this.sinkGroups = plan.sinks.map((group) => new SinkUnit(group, clock, report));
+  }
+
+  watchDisk(disk: DiskWatch): void {
+    this.#disk = disk;
+  }
+
+  /** Runs everything until the signal is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const parts = [...this.sources, ...this.sinkGroups].map(({ supervised }) => supervised.run(signal));
+    if (this.#disk) parts.push(this.#disk.run(signal));
+    await Promise.all(parts);
+  }
+
+  /** Hears everything that the parts report. */
+  onEvent(event: PipelineEvent): void {
+    if ('source' in event) this.sources.find(({ name }) => name === event.source)?.onEvent(event);
+    if ('sink' in event) for (const group of this.sinkGroups) group.onEvent(event);
+    if (event.type === 'source.changes') return;
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers<void>();
+  }
+
+  /** Resolves at the next event that may move a sink or change its health. */
+  changed(): Promise<void> {
+    return this.#changed.promise;
+  }
+
+  /** A nearly full disk pauses what fills it; sinks go on, since they only read. */
+  onDiskLevel(level: DiskLevel): void {
+    for (const { supervised } of this.sources) {
+      if (level !== 'stop') supervised.resume();
+      else supervised.pause(diskFullError(this.#disk?.usedPercent ?? null));
+    }
+  }
+
+  source(name: string): SourceUnit {
+    const found = this.sources.find((source) => source.name === name);
+    if (found) return found;
+    throw new TidemarkError('SOURCE_UNKNOWN', `there is no source '${name}'`, {
+      hint: knownNames('sources', this.sources),
+    });
+  }
+
+  /** The source that writes a topic. */
+  sourceOfTopic(topic: string): SourceUnit {
+    // The longest name wins: `shop.eu` may be a source beside `shop`.
+    const candidates = this.sources.filter(({ name }) => topic.startsWith(`${name}.`));
+    const found = candidates.toSorted((a, b) => b.name.length - a.name.length)[0];
+    if (found) return found;
+    throw new TidemarkError('TOPIC_UNKNOWN', `no source of the file writes '${topic}'`, {
+      hint: knownNames('sources', this.sources),
+    });
+  }
+
+  /** The group of a sink and the source that feeds it. */
+  sink(name: string): { group: SinkUnit; source: SourceUnit } {
+    for (const group of this.sinkGroups) {
+      const sink = group.sinks.find((candidate) => candidate.name === name);
+      if (sink) return { group, source: this.source(sink.source) };
+    }
+    const known = this.sinkGroups.flatMap((group) => group.sinks);
+    throw new TidemarkError('SINK_UNKNOWN', `there is no sink '${name}'`, { hint: knownNames('sinks', known) });
+  }
+
+  sinkReport(name: string): SinkReport {
+    const { group } = this.sink(name);
+    const report = group.status().find((sink) => sink.name === name);
+    if (!report) throw new TidemarkError('INTERNAL', `sink '${name}' has no status`);
+    return report;
+  }
+
+  /** Why the deployment is not ready, one sentence a reason; empty when it is. */
+  reasons(): string[] {
+    const reasons: string[] = [];
+    for (const source of this.sources) {
+      const { error } = source.status();
+      if (error) reasons.push(`source ${source.name}: ${error.message}`);
+      else if (!source.isConnected) reasons.push(`source ${source.name}: is connecting`);
+    }
+    for (const group of this.sinkGroups) {
+      for (const sink of group.status()) if (sink.error) reasons.push(`sink ${sink.name}: ${sink.error.message}`);
+    }
+    return reasons;
+  }
+
+  async status(): Promise<ServiceStatus> {
+    const reasons = this.reasons();
+    return {
+      name: this.name,
+      ready: reasons.length === 0,
+      reasons,
+      sources: this.sources.map((source) => source.status()),
+      log: await this.#logReport(),
+      views: [],
+      sinks: this.sinkGroups.flatMap((group) => group.status()),
+    };
+  }
+
+  topics(): Promise<TopicInfo[]> {
+    const now = this.clock.monotonic();
+    if (!this.#topics || now - this.#topics.atMs > topicsAgeMsMax) {
+      const value = this.log.topics();
+      // A failed look is not kept.
+      value.catch(() => (this.#topics = null));
+      this.#topics = { atMs: now, value };
+    }
+    return this.#topics.value;
+  }
+
+  async #logReport(): Promise<LogReport> {
+    const topics = await this.topics().catch(() => []);
+    return {
+      type: this.log.type,
+      bytes: topics.reduce((sum, topic) => sum + topic.bytes, 0),
+      topics: topics.length,
+      disk_used_percent: this.#disk?.usedPercent ?? null,
+    };
+  }
+}
+
+function diskFullError(usedPercent: number | null): TidemarkError {
+  const used = usedPercent === null ? '' : ` (${usedPercent.toFixed(1)} % used)`;
+  return new TidemarkError('DISK_FULL', `the disk under data_dir is nearly full${used}; sources are paused`, {
+    hint: 'Make room; the sources go on by themselves. The database keeps the changes meanwhile, and its WAL grows.',
+  });
+}
+
+function knownNames(what: string, items: readonly { name: string }[]): string {
+  return items.length === 0
+    ? `The file has no ${what}.`
+    : `Known ${what}: ${items.map(({ name }) => name).join(', ')}.`;
+}

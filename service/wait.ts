@@ -1,0 +1,132 @@
+import { TidemarkError } from '../base/errors.ts';
+import type { SinkReport } from '../telemetry/status.ts';
+import type { Pipeline } from './pipeline.ts';
+import type { SourceUnit } from './source-unit.ts';
+import { asTidemarkError } from './supervise.ts';
+
+/** Cursors also move without an event (positions with nothing to publish), so a wait looks this often as well. */
+const lookEveryMs = 20;
+/**
+ * An idle source is nudged at the start and then this often: what is waited for may lie behind another session's unflushed
+ * record, which only the next flush of anybody moves.
+ */
+const nudgeEveryMs = 1000;
+
+export interface WaitRequest {
+  readonly sink: string;
+  /** A position of the sink's source, or `now` for the source's present one. */
+  readonly position: string;
+  /** Which source the position is of; the sink's own when absent. */
+  readonly source?: string;
+  /** No limit when absent. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  /** Whether an error that is being retried ends the wait at once instead of at its timeout. */
+  readonly failFast?: boolean;
+}
+
+export interface WaitAnswer {
+  readonly sink: string;
+  readonly position: string;
+  readonly waited_ms: number;
+}
+
+/**
+ * Returns once the sink is consistent and holds everything that its source committed up to the position. SINK_UNKNOWN,
+ * SOURCE_UNKNOWN, POSITION_INVALID; WAIT_TIMEOUT when time runs out; SINK_FAILED, or the source's own code, when waiting longer is
+ * of no use, or when time ran out while the sink was failing.
+ */
+export async function waitForSink(pipeline: Pipeline, request: WaitRequest): Promise<WaitAnswer> {
+  const { clock } = pipeline;
+  const startedMs = clock.monotonic();
+  const deadlineMs = request.timeoutMs === undefined ? Number.POSITIVE_INFINITY : startedMs + request.timeoutMs;
+  const { source } = pipeline.sink(request.sink);
+  if (request.source !== undefined && request.source !== source.name) {
+    pipeline.source(request.source);
+    throw new TidemarkError('SOURCE_UNKNOWN', `source '${request.source}' does not feed sink '${request.sink}'`, {
+      hint: `It is fed by ${source.name}.`,
+    });
+  }
+  const wanted = await wantedPosition(source, request, deadlineMs, pipeline);
+  let nudgedMs = request.position === 'now' ? startedMs : Number.NEGATIVE_INFINITY;
+  for (;;) {
+    const sink = pipeline.sinkReport(request.sink);
+    if (sink.consistent && sink.position !== null && source.order.covers(sink.position, wanted)) {
+      return { sink: sink.name, position: sink.position, waited_ms: Math.round(clock.monotonic() - startedMs) };
+    }
+    const nowMs = clock.monotonic();
+    throwIfHopeless(pipeline, request, sink, nowMs >= deadlineMs);
+    if (nowMs >= deadlineMs) throw timeoutError(request, wanted, sink);
+    if (nowMs - nudgedMs >= nudgeEveryMs) {
+      nudgedMs = nowMs;
+      // Only the nudge counts; that the source does not answer shows in its status.
+      source.currentPosition().catch(() => undefined);
+    }
+    const leftMs = Math.min(lookEveryMs, deadlineMs - nowMs);
+    await Promise.race([pipeline.changed(), clock.sleep(leftMs, request.signal)]);
+    request.signal?.throwIfAborted();
+  }
+}
+
+/** The position to wait for, in the source's own spelling; asks an unreachable source again until the deadline. */
+async function wantedPosition(
+  source: SourceUnit,
+  request: WaitRequest,
+  deadlineMs: number,
+  pipeline: Pipeline,
+): Promise<string> {
+  if (request.position !== 'now') return source.order.normalise(request.position);
+  for (;;) {
+    try {
+      return await withDeadline(source.currentPosition(), deadlineMs, pipeline);
+    } catch (error) {
+      const known = asTidemarkError(error);
+      const isOver = pipeline.clock.monotonic() >= deadlineMs;
+      if (isOver || request.failFast === true || source.supervised.failure || known.code !== 'SOURCE_UNREACHABLE') {
+        throw known;
+      }
+      await pipeline.clock.sleep(100, request.signal);
+    }
+  }
+}
+
+async function withDeadline<T>(work: Promise<T>, deadlineMs: number, { clock }: Pipeline): Promise<T> {
+  if (deadlineMs === Number.POSITIVE_INFINITY) return work;
+  const done = new AbortController();
+  const late = clock.sleep(Math.max(0, deadlineMs - clock.monotonic()), done.signal).then(() => {
+    throw new TidemarkError('WAIT_TIMEOUT', 'the source did not tell its present position in time', {
+      hint: '`tidemark status` shows what keeps it; allow more time with --timeout.',
+    });
+  });
+  // The loser of the race must not surface as an unhandled rejection.
+  late.catch(() => undefined);
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    done.abort();
+  }
+}
+
+function throwIfHopeless(pipeline: Pipeline, request: WaitRequest, sink: SinkReport, isOver: boolean): void {
+  const { group, source } = pipeline.sink(request.sink);
+  const failed = group.failureOf(sink.name) ?? (isOver ? sink.error : null);
+  if (failed) {
+    throw new TidemarkError('SINK_FAILED', `sink '${sink.name}' is failing: ${failed.message}`, {
+      ...(failed.hint === undefined ? {} : { hint: failed.hint }),
+      place: { sink: sink.name },
+    });
+  }
+  const { failure, isDead } = source.supervised;
+  if (failure && (isDead || request.failFast === true || isOver)) throw failure;
+}
+
+function timeoutError(request: WaitRequest, wanted: string, sink: SinkReport): TidemarkError {
+  const standing = sink.position === null ? 'holds nothing yet' : `is at ${sink.position}`;
+  const consistent = sink.consistent ? '' : ' and is not consistent yet (the snapshot is under way)';
+  return new TidemarkError(
+    'WAIT_TIMEOUT',
+    `sink '${sink.name}' did not reach ${wanted} in ${request.timeoutMs} ms: it ${standing}${consistent}`,
+    { hint: 'Allow more time with --timeout; `tidemark status` shows what it waits for.', place: { sink: sink.name } },
+  );
+}
