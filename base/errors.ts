@@ -16,6 +16,10 @@ export const errorCodes = {
   LOG_CORRUPT: { exit: 1, about: 'A frame of the log fails its checksum or its format.' },
   LOG_FORMAT: { exit: 1, about: 'The log was written by a newer version of tidemark.' },
   LOG_CLOSED: { exit: 1, about: 'The log has been closed or has failed before.' },
+  LOG_BEHIND: {
+    exit: 1,
+    about: 'The log ends before a reader that was filled from it: it was replaced by an older copy.',
+  },
   TOPIC_UNKNOWN: { exit: 1, about: 'No topic has that name.' },
   SOURCE_UNREACHABLE: { exit: 1, about: 'The source database does not answer; retried with backoff.' },
   SOURCE_AUTH: { exit: 1, about: 'The source database refuses the user or password.' },

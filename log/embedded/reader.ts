@@ -1,0 +1,274 @@
+import { assert } from '../../base/assert.ts';
+import { TidemarkError } from '../../base/errors.ts';
+import type { File } from '../../base/files.ts';
+import { ChangeCursor, emptyBatch } from '../../model/change.ts';
+import type { ChangeBatch } from '../../model/change.ts';
+import type { Frontier, LogReader, Piece, ReadBatch, ReadOptions } from '../../model/log.ts';
+import { corrupt, flagSnapshot, kindCommit, kindMark, kindNote, kindPiece, kindTransaction } from './format.ts';
+import { FrameReader, HeaderReader } from './frames.ts';
+import type { Meta } from './meta.ts';
+import { readMeta } from './meta.ts';
+import type { Segment } from './segment.ts';
+import type { Stream } from './stream.ts';
+
+const bytesMaxDefault = 1024 * 1024;
+
+/** Reads a stream's segments in order. Hands out views of its read blocks, each block fresh. */
+export class SegmentReader implements LogReader {
+  readonly #stream: Stream;
+  readonly #options: ReadOptions;
+  readonly #cursor = new ChangeCursor();
+  /** Whether records of a schema id are wanted. */
+  readonly #wanted: (boolean | undefined)[] = [];
+  /** Where a reader that does not follow ends. */
+  readonly #stop: { ordinal: number; end: number } | null;
+  #segment: Segment | null = null;
+  #file: File | null = null;
+  #frames: FrameReader | null = null;
+  #reached: Frontier;
+  /** What the transaction that is being handed over in pieces says in its commit. */
+  #large: { meta: Meta; snapshot: boolean } | null = null;
+  #closed = false;
+  #busy = false;
+  #wake: (() => void) | null = null;
+  readonly #onAbort = (): void => this.#wake?.();
+
+  constructor(stream: Stream, options: ReadOptions) {
+    this.#stream = stream;
+    this.#options = options;
+    this.#reached = { seq: options.fromSeq, position: null, timeMs: 0 };
+    const newest = stream.segments.at(-1);
+    this.#stop = options.follow ? null : { ordinal: newest?.ordinal ?? 0, end: newest?.durableEnd ?? 0 };
+    options.signal?.addEventListener('abort', this.#onAbort);
+  }
+
+  async next(bytesMax = bytesMaxDefault): Promise<ReadBatch | null> {
+    assert(!this.#busy, 'next of a reader while another is under way');
+    this.#busy = true;
+    try {
+      return await this.#next(bytesMax);
+    } finally {
+      this.#busy = false;
+      if (this.#closed) await this.#leave();
+    }
+  }
+
+  async #next(bytesMax: number): Promise<ReadBatch | null> {
+    for (;;) {
+      if (this.#closed || this.#options.signal?.aborted === true) return null;
+      if (this.#stream.closed) throw this.#stream.closedError();
+      const frames = this.#frames ?? (await this.#enter());
+      if (frames) {
+        const limit = this.#limit();
+        if (frames.nextOffset < limit) {
+          if (!frames.next() && !((await frames.fill(limit, bytesMax)) && frames.next())) throw frames.corruption();
+          const pieces = await this.#take(frames, limit, bytesMax);
+          return { pieces, reached: this.#reached };
+        }
+        if (this.#segment?.sealed === true && frames.nextOffset >= this.#segment.durableEnd && !this.#atStop()) {
+          const { ordinal } = this.#segment;
+          await this.#leave();
+          await this.#enterAfter(ordinal);
+          continue;
+        }
+      }
+      if (this.#stop) return null;
+      await this.#stream.changed((wake) => {
+        this.#wake = wake;
+        if (this.#closed || this.#options.signal?.aborted === true || this.#hasMore()) wake();
+      });
+      this.#wake = null;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    this.#wake?.();
+    if (!this.#busy) await this.#leave();
+  }
+
+  /** Finds the reader's place the first time; null while the stream does not exist. */
+  async #enter(): Promise<FrameReader | null> {
+    const { segments } = this.#stream;
+    const seq = this.#reached.seq;
+    let found: Segment | undefined;
+    for (const segment of segments) {
+      if (segment.head.frontier.seq > seq && found) break;
+      found = segment;
+      if (segment.sealed && segment.lastSeq > seq) break;
+    }
+    if (!found) return null;
+    if (seq > this.#stream.frontier.seq) throw aheadOfLog(this.#stream, seq);
+    const file = await found.shared.acquire();
+    this.#segment = found;
+    this.#file = file;
+    const { frontier } = found.head;
+    if (frontier.seq === seq) this.#reached = frontier;
+    this.#frames = this.#framesOf(found, file, await found.seek(file, seq));
+    return this.#frames;
+  }
+
+  async #enterAfter(ordinal: number): Promise<void> {
+    const next = this.#stream.segments.find((segment) => segment.ordinal > ordinal);
+    if (!next) throw this.#stream.closedError();
+    const file = await next.shared.acquire();
+    this.#segment = next;
+    this.#file = file;
+    this.#frames = this.#framesOf(next, file, next.start);
+  }
+
+  #framesOf(segment: Segment, file: File, offset: number): FrameReader {
+    return new FrameReader({ file, path: segment.path, salt: segment.salt }, offset, false);
+  }
+
+  async #leave(): Promise<void> {
+    const segment = this.#segment;
+    this.#segment = null;
+    this.#frames = null;
+    this.#file = null;
+    await segment?.shared.release();
+  }
+
+  #limit(): number {
+    const end = this.#segment?.durableEnd ?? 0;
+    if (!this.#stop || this.#stop.ordinal !== this.#segment?.ordinal) return end;
+    return Math.min(end, this.#stop.end);
+  }
+
+  #atStop(): boolean {
+    return this.#stop !== null && (this.#segment?.ordinal ?? 0) >= this.#stop.ordinal;
+  }
+
+  #hasMore(): boolean {
+    const { segments, closed } = this.#stream;
+    if (closed) return true;
+    if (!this.#segment || !this.#frames) return segments.length > 0;
+    return this.#segment.sealed || this.#frames.nextOffset < this.#segment.durableEnd;
+  }
+
+  /** Takes the frames that are in memory, from the current one on, until they make `bytesMax`. */
+  async #take(frames: FrameReader, limit: number, bytesMax: number): Promise<Piece[]> {
+    const pieces: Piece[] = [];
+    let bytes = 0;
+    do {
+      const { kind, bodyBytes, piece, seq } = frames.header;
+      if (kind === kindMark) {
+        this.#reach(seq, this.#metaOf(frames));
+      } else if (kind === kindTransaction || kind === kindCommit) {
+        pieces.push(this.#last(frames));
+      } else if (kind === kindPiece) {
+        if (piece === 0) this.#large = await this.#findCommit(frames, limit);
+        pieces.push(this.#part(frames));
+      } else if (kind !== kindNote) {
+        throw corrupt(frames.path, frames.offset, `a frame of kind ${kind} within a segment`);
+      }
+      bytes += bodyBytes;
+    } while (bytes < bytesMax && frames.nextOffset < limit && frames.next());
+    return pieces;
+  }
+
+  #last(frames: FrameReader): Piece {
+    const { header } = frames;
+    const meta = this.#metaOf(frames);
+    this.#reach(header.seq, meta);
+    this.#large = null;
+    const piece = {
+      seq: header.seq,
+      position: meta.position,
+      commitTimeMs: meta.timeMs,
+      snapshot: (header.flags & flagSnapshot) !== 0,
+      txId: meta.txId,
+      first: header.piece === 0,
+      last: true,
+      kind: 'transaction' as const,
+      changes: this.#changesOf(frames),
+    };
+    return meta.state ? { ...piece, state: meta.state } : piece;
+  }
+
+  #part(frames: FrameReader): Piece {
+    const { header } = frames;
+    if (!this.#large) throw corrupt(frames.path, frames.offset, 'a transaction without its beginning');
+    const { meta, snapshot } = this.#large;
+    return {
+      seq: header.seq,
+      position: meta.position,
+      commitTimeMs: meta.timeMs,
+      snapshot,
+      txId: meta.txId,
+      first: header.piece === 0,
+      last: false,
+      kind: 'transaction',
+      changes: this.#changesOf(frames),
+    };
+  }
+
+  /** Hops from a transaction's first piece to its commit, which every piece handed out quotes. */
+  async #findCommit(frames: FrameReader, limit: number): Promise<{ meta: Meta; snapshot: boolean }> {
+    const file = this.#file;
+    const { attempt } = frames.header;
+    if (file) {
+      const { path, offset } = frames;
+      const headers = new HeaderReader({ file, path, salt: this.#segment?.salt ?? 0 }, offset);
+      while (await headers.next(limit)) {
+        const { header } = headers;
+        if (header.attempt !== attempt) break;
+        if (header.kind !== kindCommit) continue;
+        const meta = Buffer.alloc(header.metaBytes);
+        await file.read(meta, headers.nextOffset - header.metaBytes);
+        return { meta: readMeta(meta, 0, meta.length), snapshot: (header.flags & flagSnapshot) !== 0 };
+      }
+    }
+    throw corrupt(frames.path, frames.offset, 'a transaction without its end');
+  }
+
+  #metaOf(frames: FrameReader): Meta {
+    const end = frames.bodyStart + frames.header.bodyBytes;
+    return readMeta(frames.buffer, end - frames.header.metaBytes, end);
+  }
+
+  #reach(seq: number, meta: Meta): void {
+    this.#reached = { seq, position: meta.position, timeMs: meta.timeMs };
+  }
+
+  /** The records of the current frame that the reader wants: a view when it wants them all. */
+  #changesOf(frames: FrameReader): ChangeBatch {
+    const { buffer, bodyStart, header } = frames;
+    const bytes = buffer.subarray(bodyStart, bodyStart + header.bodyBytes - header.metaBytes);
+    if (!this.#options.topics) return { bytes, count: header.count };
+    return this.#filter(bytes, header.count);
+  }
+
+  #filter(bytes: Buffer, count: number): ChangeBatch {
+    const cursor = this.#cursor.reset(bytes);
+    let kept = 0;
+    let keptBytes = 0;
+    while (cursor.next()) {
+      if (!this.#wants(cursor.schemaId)) continue;
+      kept++;
+      keptBytes += cursor.afterEnd - cursor.start;
+    }
+    if (kept === count) return { bytes, count };
+    if (kept === 0) return emptyBatch;
+    const into = Buffer.allocUnsafe(keptBytes);
+    let at = 0;
+    cursor.reset(bytes);
+    while (cursor.next()) {
+      if (this.#wants(cursor.schemaId)) at += bytes.copy(into, at, cursor.start, cursor.afterEnd);
+    }
+    return { bytes: into, count: kept };
+  }
+
+  #wants(schemaId: number): boolean {
+    return (this.#wanted[schemaId] ??= this.#options.topics?.has(this.#stream.topicOf(schemaId)) ?? true);
+  }
+}
+
+function aheadOfLog(stream: Stream, seq: number): TidemarkError {
+  return new TidemarkError(
+    'LOG_BEHIND',
+    `a reader holds transaction ${seq} of ${stream.name}, but the log ends at ${stream.frontier.seq}`,
+    { hint: 'The log was replaced by an older copy. Rebuild what was filled from it.', place: { source: stream.name } },
+  );
+}
