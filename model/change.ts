@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { keyBytesMax } from '../base/constants.ts';
+import { TidemarkError } from '../base/errors.ts';
 
 /**
  * Changes travel as records packed one after the other in a buffer, from the connector to the log's file and on to the sinks,
@@ -54,20 +55,21 @@ export class ChangeCursor {
   start = 0;
   #next = 0;
 
-  reset(bytes: Buffer): this {
+  /** Goes to the record at `at`, which `next` then reads. */
+  reset(bytes: Buffer, at = 0): this {
     this.bytes = bytes;
-    this.#next = 0;
+    this.#next = at;
     return this;
   }
 
-  /** Moves to the next record; false at the end of the batch. */
+  /** Moves to the next record; false at the end of the batch. INTERNAL for a record that does not fit its batch. */
   next(): boolean {
     const { bytes } = this;
     const at = this.#next;
     if (at >= bytes.length) return false;
+    if (at + changeHeaderBytes > bytes.length) this.#damaged(at);
     this.start = at;
     this.#next = at + 4 + bytes.readUInt32LE(at);
-    assert(this.#next <= bytes.length, `change record at ${at} runs past its batch of ${bytes.length} bytes`);
     this.op = bytes[at + 4] as Op;
     this.flags = bytes[at + 5] as number;
     this.keyStart = at + changeHeaderBytes;
@@ -77,7 +79,14 @@ export class ChangeCursor {
     this.beforeEnd = this.keyEnd + bytes.readUInt32LE(at + 12);
     this.afterStart = this.beforeEnd;
     this.afterEnd = this.#next;
+    if (this.beforeEnd > this.#next || this.#next > bytes.length || this.op < opCreate || this.op > opRead) {
+      this.#damaged(at);
+    }
     return true;
+  }
+
+  #damaged(at: number): never {
+    throw new TidemarkError('INTERNAL', `change record at ${at} is damaged, in a batch of ${this.bytes.length} bytes`);
   }
 
   get hasBefore(): boolean {
@@ -153,6 +162,7 @@ export class ChangeWriter {
 
   /** Completes the record. */
   end(): void {
+    assert(this.at <= this.buffer.length, 'a change record was written beyond the room reserved for it');
     this.buffer.writeUInt32LE(this.at - this.#start - 4, this.#start);
     this.count++;
   }

@@ -5,16 +5,18 @@ import type { DataType } from './data-type.ts';
  * keys can be compared, sorted and merged without knowing the table. Each column begins with a tag:
  *
  *   0x10 / 0x11          false / true
- *   0x30 text 0x00       text and every type not listed; a 0x00 within becomes 0x00 0xff
+ *   0x30 text 0x00       text and every type not listed; a 0x00 within becomes 0x00 0xff (so no tag may be 0xff)
  *   0x78..0x88           an integer: 0x80 + n, then the n bytes of its value, big-endian; negative: 0x80 − n, then the n
  *                        bytes of its complement; zero is 0x80 alone. int2, int4 and int8 of one value are the same bytes.
- *   0xff                 NULL (after everything else, as PostgreSQL sorts it)
+ *   0xfe                 NULL (after everything else, as PostgreSQL sorts it)
+ *
+ * What is no integer in a column of integers is written as text, so that it stays a key of its own.
  */
 const tagFalse = 0x10;
 const tagTrue = 0x11;
 const tagText = 0x30;
 const tagZero = 0x80;
-const tagNull = 0xff;
+const tagNull = 0xfe;
 
 export type KeyEncoding = 'int' | 'bool' | 'text';
 
@@ -59,6 +61,10 @@ export function writeKeyPart(
     into[at] = from[start] === 0x74 /* t */ ? tagTrue : tagFalse;
     return at + 1;
   }
+  return writeText(from, start, end, into, at);
+}
+
+function writeText(from: Buffer, start: number, end: number, into: Buffer, at: number): number {
   into[at++] = tagText;
   for (let index = start; index < end; index++) {
     const byte = from[index] as number;
@@ -72,10 +78,15 @@ export function writeKeyPart(
 function writeInteger(from: Buffer, start: number, end: number, into: Buffer, at: number): number {
   const negative = from[start] === 0x2d; /* - */
   const first = negative ? start + 1 : start;
+  if (first === end || end - first > 19) return writeText(from, start, end, into, at);
+  let value = 0;
+  for (let index = first; index < end; index++) {
+    const digit = (from[index] as number) - 0x30;
+    if (digit >>> 0 > 9) return writeText(from, start, end, into, at);
+    value = value * 10 + digit;
+  }
   // 15 digits always fit a double exactly; longer ones are rare and take the slow way.
   if (end - first > 15) return writeBigInteger(BigInt(from.toString('latin1', first, end)), negative, into, at);
-  let value = 0;
-  for (let index = first; index < end; index++) value = value * 10 + ((from[index] as number) - 0x30);
   if (value === 0) {
     into[at] = tagZero;
     return at + 1;
@@ -98,6 +109,10 @@ function byteSize(value: number): number {
 }
 
 function writeBigInteger(value: bigint, negative: boolean, into: Buffer, at: number): number {
+  if (value === 0n) {
+    into[at] = tagZero;
+    return at + 1;
+  }
   const hex = value.toString(16);
   const bytes = Buffer.from(hex.length % 2 === 1 ? `0${hex}` : hex, 'hex');
   into[at] = negative ? tagZero - bytes.length : tagZero + bytes.length;

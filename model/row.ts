@@ -1,3 +1,5 @@
+import { TidemarkError } from '../base/errors.ts';
+
 /**
  * A packed row: its columns one after the other, in the order of Table.columns, without a count.
  *
@@ -32,7 +34,10 @@ export function fieldPositions(columns: number): FieldPositions {
   return { start: new Int32Array(columns), end: new Int32Array(columns) };
 }
 
-/** Finds the columns of the row at `offset`; returns the offset after its last column. `into` must have room for `columns`. */
+/**
+ * Finds the columns of the row at `offset`; returns the offset after its last column. `into` must have room for `columns`.
+ * INTERNAL for bytes that are no row, as far as that can be seen from where the buffer ends.
+ */
 export function readFields(buffer: Buffer, offset: number, columns: number, into: FieldPositions): number {
   const { start, end } = into;
   let at = offset;
@@ -46,9 +51,10 @@ export function readFields(buffer: Buffer, offset: number, columns: number, into
         continue;
       }
       if (mark === mediumMark) {
-        length = buffer.readUInt16LE(at);
+        length = (buffer[at] as number) | ((buffer[at + 1] as number) << 8);
         at += 2;
       } else {
+        if (mark !== longMark || at + 4 > buffer.length) cutRow(buffer, offset);
         length = buffer.readUInt32LE(at);
         at += 4;
       }
@@ -57,7 +63,16 @@ export function readFields(buffer: Buffer, offset: number, columns: number, into
     at += length;
     end[column] = at;
   }
+  // Written so that it also catches a mark that was not there, which makes `at` NaN.
+  if (!(at <= buffer.length)) cutRow(buffer, offset);
   return at;
+}
+
+function cutRow(buffer: Buffer, offset: number): never {
+  throw new TidemarkError(
+    'INTERNAL',
+    `packed row at ${offset} is damaged or runs past its buffer of ${buffer.length} bytes`,
+  );
 }
 
 /** Bytes that a value of `length` bytes takes in a packed row. */
