@@ -1,0 +1,102 @@
+/** The file as the program uses it: defaults filled in, paths absolute, durations in milliseconds. */
+export interface Config {
+  /** The file's absolute path. */
+  readonly file: string;
+  /** The deployment's name. */
+  readonly name: string;
+  readonly dataDirectory: string;
+  /** At least one, in the file's order. */
+  readonly sources: readonly SourceConfig[];
+  readonly log: LogConfig;
+  readonly sinks: readonly SinkConfig[];
+  readonly http: HttpConfig;
+  readonly onError: 'dead_letter' | 'stop';
+  /** Fractions of the disk under the data directory, 0 to 1, warn below stop. */
+  readonly disk: { readonly warn: number; readonly stop: number };
+  readonly logLevel: LogLevel;
+}
+
+export type SourceConfig = PostgresSourceConfig;
+export type SinkConfig = SqliteSinkConfig | NdjsonSinkConfig;
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+export interface LogConfig {
+  readonly type: 'embedded';
+}
+
+export interface PostgresSourceConfig {
+  readonly type: 'postgres';
+  readonly name: string;
+  /** Holds the password: never to be shown except through `redactUrl`. */
+  readonly url: string;
+  readonly tables: readonly TableConfig[];
+  readonly slot: string;
+  readonly publication: string;
+  readonly snapshot: {
+    readonly mode: 'initial' | 'never' | 'when_needed';
+    readonly chunkRows: number;
+    readonly parallel: number;
+  };
+  readonly heartbeatMs: number;
+  /** An LSN as PostgreSQL prints it; only with snapshot mode `never`. */
+  readonly startAt: string | null;
+  readonly tls: TlsConfig;
+}
+
+/** One entry of `tables`: a table, or all tables that its patterns match. Where several entries match, the first counts. */
+export interface TableConfig {
+  /** Name or pattern (`*` any characters, `?` one) of the schema, unquoted. */
+  readonly schema: string;
+  /** Name or pattern of the table, unquoted. */
+  readonly table: string;
+  /** Whether `schema` or `table` is a pattern. A quoted name never is. */
+  readonly isPattern: boolean;
+  readonly kind: 'table' | 'stream';
+  /** Column names; null for the primary key (or replica identity) of the table. */
+  readonly key: readonly string[] | null;
+  readonly exclude: readonly string[];
+  readonly onSchemaChange: 'reread' | 'stop';
+  /** SQL condition of the source, or null for all rows. */
+  readonly where: string | null;
+}
+
+/** Absolute paths of PEM files. */
+export interface TlsConfig {
+  readonly ca: string | null;
+  readonly cert: string | null;
+  readonly key: string | null;
+}
+
+interface SinkConfigBase {
+  readonly name: string;
+  /** A table's name or an unambiguous suffix of it: `shop.public.orders`, `public.orders`, `orders` (see `namesTopic`). */
+  readonly from: string;
+  /** The columns to write, in order, with their names there; null for all. */
+  readonly columns: readonly { readonly column: string; readonly as: string }[] | null;
+  /** Whether the first thing written is the whole consistent start, or chunk by chunk as it comes. */
+  readonly start: 'consistent' | 'eager';
+}
+
+export interface SqliteSinkConfig extends SinkConfigBase {
+  readonly type: 'sqlite';
+  /** Absolute path of the database file. */
+  readonly path: string;
+  readonly table: string;
+  /** Names, in the sink's table, of the columns that full-text search covers. */
+  readonly search: readonly string[];
+}
+
+export interface NdjsonSinkConfig extends SinkConfigBase {
+  readonly type: 'ndjson';
+  /** Absolute path, or `-` for standard output. */
+  readonly path: string;
+}
+
+export interface HttpConfig {
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly token: string | null;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;

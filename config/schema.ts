@@ -1,0 +1,209 @@
+import * as z from 'zod';
+import { parseLsn } from '../model/position.ts';
+import { durationForm } from './duration.ts';
+import { parseName } from './table-name.ts';
+
+/**
+ * The file's grammar: the keys, their values, defaults and descriptions. What the JSON Schema, the documentation's table and
+ * the check of a file have in common comes from here. Conditions between several keys are in cross-checks.ts.
+ */
+const name = z
+  .string()
+  .regex(
+    /^[A-Za-z][A-Za-z0-9_-]{0,62}$/,
+    'a name begins with a letter and holds letters, digits, _ and - only, 63 at most',
+  );
+
+const text = z.string().min(1, 'must not be empty');
+
+const duration = z.string().regex(durationForm, 'a duration is a whole number and a unit: 250ms, 10s, 5m or 1h');
+
+const percentage = z.string().regex(/^(100|[1-9]?[0-9])%$/, 'a share of the disk is a whole percentage: 80%');
+
+const columnNames = z.array(text);
+
+const url = z.string().refine(isPostgresUrl, {
+  error:
+    'this is no PostgreSQL URL; write postgres://user:password@host:5432/database, with special characters in user and password percent-encoded',
+});
+
+const tableName = z.string().refine(isTableName, {
+  error: 'a table is named by its schema and itself: public.orders, \'public.order_*\' or public."Order Lines"',
+});
+
+const tableEntry = z.union([
+  tableName,
+  z.strictObject({
+    name: tableName.describe('Schema and table, each a name or a pattern with * and ?.'),
+    kind: z
+      .enum(['table', 'stream'])
+      .default('table')
+      .describe(
+        '`table`: rows are inserted, changed and deleted. `stream`: rows are only ever inserted; no key is needed.',
+      ),
+    key: columnNames
+      .min(1, 'name at least one column, or leave the key out')
+      .optional()
+      .describe('Columns that identify a row. The primary key, or else the replica identity, when absent.'),
+    exclude: columnNames.default([]).describe('Columns that are never read from the database.'),
+    on_schema_change: z
+      .enum(['reread', 'stop'])
+      .default('reread')
+      .describe(
+        'What to do after a change of the table that alters stored rows without telling: read the table again in the background, or stop with an error.',
+      ),
+    where: text.optional().describe('SQL condition that rows must meet.'),
+  }),
+]);
+
+const tls = z.strictObject({
+  ca: text.optional().describe("PEM file with the authorities to trust instead of the system's."),
+  cert: text.optional().describe('PEM file with the certificate to present.'),
+  key: text.optional().describe('PEM file with the private key of that certificate.'),
+});
+
+const snapshot = z.strictObject({
+  mode: z
+    .enum(['initial', 'never', 'when_needed'])
+    .default('initial')
+    .describe(
+      '`initial`: the first start reads every table. `never`: only changes from the first start on (or from `start_at`). `when_needed`: as initial, and again whenever changes were lost with the slot.',
+    ),
+  chunk_rows: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .default(20_000)
+    .describe('Rows of a table that are read and published together.'),
+  parallel: z.int().min(1).max(32).default(2).describe('Connections that read tables at the same time.'),
+});
+
+const identifier = z.string().regex(/^[^\0"]{1,63}$/, 'a name in PostgreSQL has 1 to 63 characters and no quotes');
+
+const postgresSource = z.strictObject({
+  type: z.literal('postgres').describe('PostgreSQL 13 or newer.'),
+  url: url.describe('Connection URL of the server itself, not of a pooler.'),
+  tables: z
+    .array(tableEntry)
+    .min(1, 'name at least one table')
+    .describe('Tables to follow; the first entry that matches a table counts.'),
+  slot: z
+    .string()
+    .regex(/^[a-z0-9_]{1,63}$/, 'a slot is named with small letters, digits and _, 63 at most')
+    .optional()
+    .describe('Replication slot; made when it is not there. Default: `tidemark_<name>_<source>`.'),
+  publication: identifier
+    .optional()
+    .describe(
+      'Publication; made and kept in step with `tables` when privileges allow. Default: `tidemark_<name>_<source>`.',
+    ),
+  snapshot: snapshot.prefault({}).describe('How tables are read at first.'),
+  heartbeat: duration.default('10s').describe("How often an idle database's slot is moved on."),
+  start_at: z
+    .string()
+    .refine(isLsn, {
+      error: 'this is no PostgreSQL position; write it as pg_current_wal_insert_lsn() prints it: 16/B374D848',
+    })
+    .optional()
+    .describe('Position (LSN) to begin at, with `snapshot: { mode: never }` only.'),
+  tls: tls.prefault({}).describe("TLS files. Whether TLS is used, and what is verified, says the URL's `sslmode`."),
+});
+
+const columns = z
+  .union([columnNames.min(1, 'name at least one column, or leave the key out'), z.record(text, text)])
+  .optional()
+  .describe(
+    "Columns to write, all when absent: a list, or a mapping from the sink's name to the table's: `{ id: id, title: name }`.",
+  );
+
+const start = z
+  .enum(['consistent', 'eager'])
+  .default('consistent')
+  .describe('`consistent`: begin when the first snapshot is complete. `eager`: write its chunks as they come.');
+
+const from = text.refine((value) => parseName(value) !== null, {
+  error: 'a table is named like orders, public.orders or shop.public.orders',
+});
+
+const sqliteSink = z.strictObject({
+  type: z.literal('sqlite').describe('A table of an SQLite database.'),
+  path: text.describe('The database file; several sinks may share one.'),
+  from: from.describe('Table to take rows from: `shop.public.orders`, or as much of its end as is unambiguous.'),
+  table: text.optional().describe('Table to write. Default: the last part of `from`.'),
+  search: columnNames.default([]).describe('Columns (by their name in the sink) to index for full-text search (FTS5).'),
+  columns,
+  start,
+});
+
+const ndjsonSink = z.strictObject({
+  type: z.literal('ndjson').describe('One JSON object a line.'),
+  path: text.describe('The file, or - for standard output.'),
+  from: from.describe('Table to take rows from: `shop.public.orders`, or as much of its end as is unambiguous.'),
+  columns,
+  start,
+});
+
+const http = z.strictObject({
+  host: text.default('127.0.0.1').describe('Address to listen on.'),
+  port: z.int().min(0).max(65_535).default(7070).describe('Port to listen on; 0 takes any free one.'),
+  token: z
+    .string()
+    .min(1, 'must not be empty')
+    .optional()
+    .describe('Bearer token that every request but health needs. Required when `host` is not a loopback address.'),
+});
+
+export const fileSchema = z.strictObject({
+  version: z.literal(1).describe("Version of the file's format."),
+  name: name.describe('Names the deployment; slot and publication are named after it.'),
+  data_dir: text.default('./data').describe('Folder of the log and the cursors. One running process at a time.'),
+  sources: z
+    .record(name, postgresSource)
+    .describe("Databases to follow, by name; the name is the first part of its tables' names.")
+    .refine((sources) => Object.keys(sources).length > 0, { error: 'name at least one source' }),
+  log: z
+    .strictObject({ type: z.literal('embedded').default('embedded').describe('Segment files under `data_dir`.') })
+    .prefault({})
+    .describe('Where changes are kept.'),
+  sinks: z
+    .record(name, z.discriminatedUnion('type', [sqliteSink, ndjsonSink]))
+    .default({})
+    .describe('What is kept in step with the tables, by name.'),
+  http: http.prefault({}).describe('Status, health, metrics and the API.'),
+  on_error: z
+    .enum(['dead_letter', 'stop'])
+    .default('dead_letter')
+    .describe('What to do with a row that a sink refuses: set it aside and go on, or stop the sink.'),
+  disk: z
+    .strictObject({
+      warn: percentage.default('80%').describe('Fill level of the disk under `data_dir` at which to warn.'),
+      stop: percentage.default('95%').describe('Fill level at which the sources stop, before the disk is full.'),
+    })
+    .prefault({})
+    .describe('Watermarks of the disk.'),
+  log_level: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .default('info')
+    .describe('Least severity of what is logged.'),
+});
+
+export type FileContent = z.infer<typeof fileSchema>;
+
+function isPostgresUrl(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { protocol, hostname, searchParams } = new URL(value);
+  return (protocol === 'postgres:' || protocol === 'postgresql:') && (hostname !== '' || searchParams.has('host'));
+}
+
+function isTableName(value: string): boolean {
+  return parseName(value)?.length === 2;
+}
+
+function isLsn(value: string): boolean {
+  try {
+    parseLsn(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
