@@ -1,0 +1,296 @@
+import { TidemarkError, isTidemarkError, messageOf } from '../base/errors.ts';
+import { ChangeCursor } from '../model/change.ts';
+import { rowJsonEncoder, keyColumns } from '../model/json.ts';
+import type { LogReader, Piece, ReadBatch } from '../model/log.ts';
+import { ChangeSet } from './change-set.ts';
+import type { DeadLetter } from './dead-letters.ts';
+import type { Cursor, Target } from './port.ts';
+import type { Sink, SinkDependencies } from './sink.ts';
+
+/** A position without data is written to the target no more often than this. */
+const positionPersistMs = 10_000;
+/** How often the log is told how far a sink has come. */
+const registerMs = 1_000;
+
+export type LaneDependencies = SinkDependencies & { readonly onProgress: () => void };
+
+/**
+ * The sinks of a group that follow one stream at one position: they read it together and are committed together. A sink that joins
+ * later, or is built anew, begins in a lane of its own and is merged when the two positions meet (sink-group.ts).
+ */
+export class Lane {
+  readonly stream: string;
+  readonly sinks: Sink[];
+  cursor: Cursor;
+  reader: LogReader | null = null;
+  pending: Promise<ReadBatch | null> | null = null;
+  /** A write is open in the target: a transaction whose later pieces are still to come. */
+  writing = false;
+  readonly #target: Target;
+  readonly #deps: LaneDependencies;
+  readonly #record = new ChangeCursor();
+  readonly #sets = new Map<string, ChangeSet>();
+  readonly #setOfSchema = new Map<number, ChangeSet | null>();
+  #letters: DeadLetter[] = [];
+  /** Changes collected last came in the order of their commits. */
+  #ordered = true;
+  /** The position of the next lane on the stream, if there is one ahead. */
+  #limit: Cursor | null = null;
+  /** The cursor moved past what the target holds. */
+  #dirty = false;
+  #persistedAt = 0;
+  #registeredAt = -Infinity;
+
+  constructor(stream: string, sinks: Sink[], cursor: Cursor, target: Target, deps: LaneDependencies) {
+    this.stream = stream;
+    this.sinks = sinks;
+    this.cursor = cursor;
+    this.#target = target;
+    this.#deps = deps;
+    for (const { topic } of sinks) if (!this.#sets.has(topic)) this.#sets.set(topic, new ChangeSet(topic));
+    this.#persistedAt = deps.clock.monotonic();
+  }
+
+  /** Takes what the reader gave, whole transactions no further than `limit`, the position of the next lane on the stream. */
+  async process(batch: ReadBatch, limit: Cursor | null): Promise<void> {
+    const { epoch } = this.cursor;
+    this.#limit = limit;
+    let cursor = this.cursor;
+    let whole = !this.writing;
+    let cut = false;
+    for (const piece of batch.pieces) {
+      if (limit !== null && piece.kind === 'transaction' && piece.seq > limit.seq) {
+        cut = true;
+        break;
+      }
+      if (piece.first && piece.kind === 'full') await this.#startFull();
+      this.#collect(piece);
+      whole = piece.last;
+      if (!piece.last) continue;
+      cursor = { epoch, seq: piece.seq, position: piece.position, timeMs: piece.commitTimeMs };
+      if (this.#target.wants === 'every' && (await this.#flush())) await this.#target.endTransaction?.(cursor);
+    }
+    await this.#flush();
+    if (!whole) return;
+    if (!cut) cursor = { epoch, ...batch.reached };
+    // Transactions of other topics are not handed over, so the limit may lie between two pieces.
+    if (limit !== null && (cut || cursor.seq >= limit.seq) && !netBeyond(batch, limit)) cursor = limit;
+    await this.#advance(cursor);
+  }
+
+  /** Writes a position that only memory holds yet. */
+  async persist(): Promise<void> {
+    if (!this.#dirty || this.writing) return;
+    await this.#target.begin();
+    this.writing = true;
+    await this.#commit(this.cursor);
+  }
+
+  /** Forgets the copies of the log's state, and tells the log where the sinks are. */
+  register(): void {
+    const now = this.#deps.clock.monotonic();
+    if (now - this.#registeredAt < registerMs) return;
+    this.#registeredAt = now;
+    for (const sink of this.sinks) this.#deps.log.registerCursor(this.stream, `sink:${sink.name}`, this.cursor.seq);
+  }
+
+  /** Sorts the changes of a piece by topic. */
+  #collect(piece: Piece): void {
+    const record = this.#record.reset(piece.changes.bytes);
+    // Snapshot chunks and net transactions name a key once; folding them would be work for nothing.
+    const ordered = piece.kind === 'transaction';
+    const fold = this.#target.wants === 'net' && ordered && !piece.snapshot;
+    this.#ordered = ordered;
+    let schemaId = -1;
+    let set: ChangeSet | null = null;
+    while (record.next()) {
+      if (record.schemaId !== schemaId) {
+        schemaId = record.schemaId;
+        set = this.#setFor(schemaId);
+      }
+      set?.add(record, piece.seq, fold, ordered);
+    }
+  }
+
+  #setFor(schemaId: number): ChangeSet | null {
+    let set = this.#setOfSchema.get(schemaId);
+    if (set === undefined) {
+      const topic = this.#deps.log.table(schemaId)?.topic;
+      set = (topic === undefined ? undefined : this.#sets.get(topic)) ?? null;
+      this.#setOfSchema.set(schemaId, set);
+    }
+    return set;
+  }
+
+  /** Hands what was collected to the target; false when there was nothing. */
+  async #flush(): Promise<boolean> {
+    let any = false;
+    for (const set of this.#sets.values()) {
+      if (set.count === 0) continue;
+      any = true;
+      await this.#begin();
+      for (const sink of this.sinks) {
+        if (sink.topic !== set.topic) continue;
+        if (sink.schemaId === 0 || this.#ordered || set.schemaId > sink.schemaId) {
+          await this.#reshape(sink, set.schemaId === 0 && sink.schemaId === 0 ? set.deleteSchemaId : set.schemaId);
+        }
+        await this.#apply(sink, set, 0, set.count);
+      }
+      set.clear();
+    }
+    return any;
+  }
+
+  async #begin(): Promise<void> {
+    if (this.writing) return;
+    await this.#target.begin();
+    this.writing = true;
+    for (const sink of this.sinks) {
+      if (!sink.rebuildDue) continue;
+      await this.#beginRebuild(sink);
+    }
+  }
+
+  /** The log gives everything that exists, so the sinks begin empty. */
+  async #startFull(): Promise<void> {
+    await this.#begin();
+    for (const sink of this.sinks) await this.#beginRebuild(sink);
+  }
+
+  async #beginRebuild(sink: Sink): Promise<void> {
+    await this.#target.beginRebuild(sink.name);
+    sink.rebuilding = true;
+    sink.rebuildDue = false;
+    sink.schemaId = 0;
+  }
+
+  async #reshape(sink: Sink, schemaId: number): Promise<void> {
+    if (schemaId === sink.schemaId || schemaId === 0) return;
+    await this.#target.reshape(sink.name, sink.shapeAt(schemaId));
+    sink.schemaId = schemaId;
+  }
+
+  async #apply(sink: Sink, set: ChangeSet, from: number, to: number): Promise<void> {
+    try {
+      await this.#target.apply(sink.name, set, from, to);
+    } catch (error) {
+      if (!isTidemarkError(error, 'ROW_REJECTED')) throw error;
+      if (to - from === 1) return this.#reject(sink, set, from, error);
+      const middle = (from + to) >>> 1;
+      await this.#apply(sink, set, from, middle);
+      await this.#apply(sink, set, middle, to);
+    }
+  }
+
+  #reject(sink: Sink, set: ChangeSet, index: number, cause: TidemarkError): void {
+    set.locate(index, this.#record);
+    const table = this.#deps.log.table(this.#record.schemaId);
+    let key = '{}';
+    if (table !== undefined) {
+      const encoder = rowJsonEncoder(table, { columns: keyColumns(table), poison: 'text', singleLine: true });
+      key = encoder.stringify(
+        this.#record.bytes,
+        this.#record.hasAfter ? this.#record.afterStart : this.#record.beforeStart,
+      );
+    }
+    if (this.#deps.onError === 'stop') {
+      throw new TidemarkError('SINK_STOPPED', `Sink '${sink.name}' cannot take the row ${key}: ${cause.message}`, {
+        hint: 'Correct the row at its source, or set on_error: dead_letter to set such rows aside.',
+        place: { sink: sink.name, table: set.topic },
+        cause,
+      });
+    }
+    this.#letters.push({
+      sink: sink.name,
+      topic: set.topic,
+      key,
+      epoch: this.cursor.epoch,
+      seq: set.seqAt(index),
+      reason: messageOf(cause),
+      atMs: this.#deps.clock.now(),
+    });
+  }
+
+  /** All transactions up to `cursor` have been handed over. */
+  async #advance(cursor: Cursor): Promise<void> {
+    const moved = cursor.seq !== this.cursor.seq || cursor.position !== this.cursor.position;
+    const swap = this.sinks.some((sink) => (sink.rebuilding || sink.rebuildDue) && this.#readable(sink, cursor.seq));
+    if (!this.writing && swap) await this.#begin();
+    if (this.writing) return this.#commit(cursor);
+    if (!moved) return;
+    this.cursor = cursor;
+    this.#dirty = true;
+    this.#tell();
+    if (this.#deps.clock.monotonic() - this.#persistedAt >= positionPersistMs) await this.persist();
+  }
+
+  /** Whether what was rebuilt up to `seq` may be shown: it is consistent, and readers do not go back, nor see sinks of the group apart. */
+  #readable(sink: Sink, seq: number): boolean {
+    if (sink.options.start === 'eager' && sink.notBefore === 0) return true;
+    if (seq < sink.notBefore || (this.#limit !== null && seq < this.#limit.seq)) return false;
+    return sink.readableAt(seq);
+  }
+
+  async #commit(cursor: Cursor): Promise<void> {
+    const swapped: Sink[] = [];
+    for (const sink of this.sinks) {
+      if (!sink.rebuilding || !this.#readable(sink, cursor.seq)) continue;
+      if (sink.schemaId === 0) await this.#reshape(sink, sink.newestSchemaId());
+      await this.#target.commitRebuild(sink.name);
+      swapped.push(sink);
+    }
+    await this.#keepLetters();
+    await this.#target.commit(
+      this.sinks.map(({ name }) => name),
+      cursor,
+    );
+    this.writing = false;
+    this.cursor = cursor;
+    this.#dirty = false;
+    this.#persistedAt = this.#deps.clock.monotonic();
+    for (const sink of swapped) sink.rebuilding = false;
+    this.#tell();
+    this.#reportApplied();
+  }
+
+  /** Dead letters are on disk before the cursor passes their rows. */
+  async #keepLetters(): Promise<void> {
+    if (this.#letters.length === 0) return;
+    for (const sink of this.sinks) {
+      const letters = this.#letters.filter((letter) => letter.sink === sink.name);
+      await sink.deadLetters.add(letters);
+      for (const { key, reason } of letters) {
+        this.#deps.report({ type: 'sink.dead_letter', sink: sink.name, key, reason });
+      }
+    }
+    this.#letters = [];
+  }
+
+  #tell(): void {
+    for (const sink of this.sinks) {
+      if (sink.rebuilding || sink.rebuildDue) continue;
+      sink.visible = this.cursor;
+      if (sink.consistent || !sink.consistentAt(this.cursor.seq)) continue;
+      sink.consistent = true;
+      const { seq, position } = this.cursor;
+      this.#deps.report({ type: 'sink.consistent', sink: sink.name, seq, position: position ?? '' });
+    }
+    this.register();
+    this.#deps.onProgress();
+  }
+
+  #reportApplied(): void {
+    const { seq } = this.cursor;
+    for (const { name, topic } of this.sinks) {
+      const set = this.#sets.get(topic);
+      if (set === undefined || set.upserts + set.deletes === 0) continue;
+      this.#deps.report({ type: 'sink.applied', sink: name, upserts: set.upserts, deletes: set.deletes, seq });
+    }
+    for (const set of this.#sets.values()) set.resetCounts();
+  }
+}
+
+/** Whether the batch has a net transaction that ends behind the limit and cannot be cut there. */
+function netBeyond(batch: ReadBatch, limit: Cursor): boolean {
+  return batch.pieces.some((piece) => piece.kind !== 'transaction' && piece.seq > limit.seq);
+}

@@ -1,0 +1,98 @@
+import type { DataType } from '../model/data-type.ts';
+import type { ChangeSet } from './change-set.ts';
+
+/**
+ * The port of a target: the place that one or more sinks write to (a sqlite file, a stream of lines, later a Redis or a search
+ * engine). Sinks on the same target form one group, with one cursor per stream and one commit.
+ *
+ * Delivery (delivery.ts) drives a target like this, one write at a time:
+ *
+ *   open → (begin → [beginRebuild | reshape | apply | endTransaction | commitRebuild]* → commit | rollback)* → close
+ *
+ * What every target keeps:
+ * - Between `begin` and `commit` it is given whole source transactions, in commit order, in pieces of bounded size. It does not hold
+ *   more of them in memory than one piece: a transactional target keeps its transaction open over the pieces.
+ * - `commit` makes rows and cursor visible and durable together (sqlite, Redis), or the cursor strictly after the rows (search engines,
+ *   HTTP), whose rows carry `(epoch, seq)` as their version. So a cursor is never ahead of its rows, and a replay changes nothing.
+ * - After an error other than ROW_REJECTED nothing is known about the write: delivery calls `rollback`, `close`, waits, and opens
+ *   again, and goes on from the cursor that `open` then returns.
+ * - ROW_REJECTED from `apply` says that the target is well and some row of the range cannot be written. Others of the range may have
+ *   been, where writing them again changes nothing. Delivery halves the range until the row stands alone and gives it to the dead letters.
+ */
+export interface Target {
+  readonly type: string;
+  /** `net`: the newest change of each key is enough. `every`: all changes, in their order, with `endTransaction` after each transaction. */
+  readonly wants: 'net' | 'every';
+  /** Connects, takes the target over from an older writer, and says where each sink of the group stands. SINK_TARGET when it is not ours. */
+  open(): Promise<ReadonlyMap<string, SinkState>>;
+  begin(): Promise<void>;
+  /** Starts an empty copy of the sink beside the readable one; what is applied from now on goes there. Drops a copy begun earlier. */
+  beginRebuild(sink: string): Promise<void>;
+  /** Fits the sink to a new shape of its rows, keeping what it holds. */
+  reshape(sink: string, shape: SinkShape): Promise<void>;
+  /** Writes the changes [from, to) of the set. */
+  apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<void>;
+  /** Only for targets that want `every` change: the source transaction named by the cursor ends here. */
+  endTransaction?(cursor: Cursor): Promise<void>;
+  /** Makes the copy the readable one, in the commit that follows. */
+  commitRebuild(sink: string): Promise<void>;
+  /** Ends the write: `sinks` hold everything up to the cursor. */
+  commit(sinks: readonly string[], cursor: Cursor): Promise<void>;
+  /** Takes back everything since `begin`. Never throws. */
+  rollback(): Promise<void>;
+  /** The rows of the keys that exist, as the target holds them. */
+  read(sink: string, keys: readonly SinkValue[][]): Promise<SinkRow[]>;
+  /** Every readable row, in the order of the keys as the target compares them. */
+  scan(sink: string): AsyncIterable<SinkRow>;
+  close(): Promise<void>;
+}
+
+/** How far a sink has come: it holds every transaction of its stream up to `seq`, and everything that the source committed up to `position`. */
+export interface Cursor {
+  readonly epoch: number;
+  readonly seq: number;
+  readonly position: string | null;
+  /** Source's time of the position, in milliseconds since 1970; 0 when unknown. */
+  readonly timeMs: number;
+}
+
+/** What a target knows of one sink when it is opened. */
+export interface SinkState {
+  /** Where to go on; null for a new sink. While a rebuild is under way, the position of the copy. */
+  readonly cursor: Cursor | null;
+  /** Changes go to a copy that readers do not see yet. */
+  readonly rebuilding: boolean;
+  /** What readers see; null when there is nothing to read yet. Equals `cursor` unless a rebuild is under way. */
+  readonly visible: Cursor | null;
+  /** Id of the shape that the rows have (SinkShape.schemaId); 0 when none has been told. */
+  readonly schemaId: number;
+  /** The fingerprint of the definition that the state was built by. */
+  readonly fingerprint: string;
+}
+
+/** One column of a sink. */
+export interface SinkColumn {
+  /** The column's identity in the source's table (Column.id), by which older rows are read and renames are told. */
+  readonly id: number;
+  /** Name in the target. */
+  readonly name: string;
+  readonly type: DataType;
+}
+
+/** The rows of a sink: the newest version of its topic's table, restricted to the chosen columns. */
+export interface SinkShape {
+  readonly schemaId: number;
+  readonly columns: readonly SinkColumn[];
+  /** Positions in `columns` of the key, in the key's order; empty when the topic has none. */
+  readonly key: readonly number[];
+}
+
+/** What a target gives back for a column: SQL NULL, or the value as it holds it. */
+export type SinkValue = string | number | bigint | null;
+
+export interface SinkRow {
+  /** Values by the sink's column names. */
+  readonly values: Readonly<Record<string, SinkValue>>;
+  /** Number of the transaction that wrote the row. */
+  readonly seq: number;
+}
