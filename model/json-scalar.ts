@@ -8,6 +8,8 @@ import type { ByteWriter } from './json-writer.ts';
 const quote = 0x22;
 const backslash = 0x5c;
 const colon = 0x3a;
+const minus = 0x2d;
+const plus = 0x2b;
 const space = 0x20;
 const digitZero = 0x30;
 
@@ -21,10 +23,6 @@ escapes[0x0c] = 0x66;
 escapes[0x0d] = 0x72;
 escapes[quote] = quote;
 escapes[backslash] = backslash;
-
-/** Bytes that a number can have. */
-const numeric = new Uint8Array(256);
-for (const char of '0123456789+-.eE') numeric[char.charCodeAt(0)] = 1;
 
 const hexDigits = Buffer.from('0123456789abcdef', 'latin1');
 
@@ -72,19 +70,42 @@ function escapePart(from: Buffer, start: number, end: number, into: ByteWriter):
   into.seen = seen;
 }
 
-/** A number with the digits it has; NaN, Infinity and everything else as a string. */
+/** A number with the digits it has; NaN, Infinity and whatever else is no JSON number as a string. */
 export function writeNumber(from: Buffer, start: number, end: number, into: ByteWriter): void {
-  const first = from[start] === 0x2d /* - */ ? start + 1 : start;
-  const digit = first < end ? (from[first] as number) - digitZero : -1;
-  if (digit < 0 || digit > 9) return writeString(from, start, end, into);
+  if (!isNumber(from, start, end)) {
+    writeString(from, start, end, into);
+    return;
+  }
   into.reserve(end - start);
   const { buffer, at } = into;
-  for (let index = start; index < end; index++) {
-    const byte = from[index] as number;
-    if (numeric[byte] === 0) return writeString(from, start, end, into);
-    buffer[at + index - start] = byte;
-  }
+  const shift = at - start;
+  for (let index = start; index < end; index++) buffer[index + shift] = from[index] as number;
   into.at = at + end - start;
+}
+
+/** `-? (0 | [1-9] digit*) (. digit+)? ([eE] [+-]? digit+)?` (RFC 8259, section 6) */
+function isNumber(from: Buffer, start: number, end: number): boolean {
+  const first = from[start] === minus ? start + 1 : start;
+  let at = skipDigits(from, first, end);
+  if (at === first || (from[first] === digitZero && at > first + 1)) return false;
+  if (at < end && from[at] === 0x2e /* . */) {
+    const fraction = at + 1;
+    at = skipDigits(from, fraction, end);
+    if (at === fraction) return false;
+  }
+  if (at < end && ((from[at] as number) | 0x20) === 0x65 /* e */) {
+    const sign = from[at + 1];
+    const exponent = sign === minus || sign === plus ? at + 2 : at + 1;
+    at = skipDigits(from, exponent, end);
+    if (at === exponent) return false;
+  }
+  return at === end;
+}
+
+function skipDigits(from: Buffer, start: number, end: number): number {
+  let at = start;
+  while (at < end && ((from[at] as number) - digitZero) >>> 0 <= 9) at++;
+  return at;
 }
 
 const textTrue = Buffer.from('true');
@@ -117,7 +138,7 @@ export function writeTimestamp(from: Buffer, start: number, end: number, into: B
         at = endOffset(buffer, at, sign);
         sign = -1;
       }
-    } else if (inTime && (byte === 0x2b /* + */ || byte === 0x2d) /* - */) {
+    } else if (inTime && (byte === plus || byte === minus)) {
       sign = at;
     } else if (byte > 0x7e || escapes[byte] !== 0) {
       return writeString(from, start, end, into);

@@ -56,7 +56,7 @@ export class ColumnJsonEncoder {
 
   /** The JSON as text. */
   stringify(from: Buffer, start: number, end: number): string {
-    output.reset();
+    spareOutput().reset();
     this.write(from, start, end, output);
     return output.buffer.toString('utf8', 0, output.at);
   }
@@ -111,12 +111,37 @@ export class RowJsonEncoder {
     this.#fields = fieldPositions(this.#width);
   }
 
-  /** Appends the JSON object of the packed row that begins at `from[rowStart]`. */
+  /** Appends the JSON object of the packed row that begins at `from[rowStart]`. VALUE_INVALID leaves `into` as it was. */
   write(from: Buffer, rowStart: number, into: ByteWriter): void {
-    const { start, end } = this.#fields;
     const begin = into.at;
     into.seen = 0;
     readFields(from, rowStart, this.#width, this.#fields);
+    try {
+      this.#writeFields(from, into);
+      if (into.seen > 0x7f && !isUtf8(into.buffer.subarray(begin, into.at))) this.#check(from, into, begin);
+    } catch (error) {
+      into.at = begin;
+      throw error;
+    }
+    if (scratch.buffer.length > spareBytesMax) scratch = new ByteWriter();
+  }
+
+  /** The JSON as bytes of its own. */
+  encode(from: Buffer, rowStart: number): Buffer {
+    spareOutput().reset();
+    this.write(from, rowStart, output);
+    return Buffer.from(output.bytes());
+  }
+
+  /** The JSON as text. */
+  stringify(from: Buffer, rowStart: number): string {
+    spareOutput().reset();
+    this.write(from, rowStart, output);
+    return output.buffer.toString('utf8', 0, output.at);
+  }
+
+  #writeFields(from: Buffer, into: ByteWriter): void {
+    const { start, end } = this.#fields;
     for (let position = 0; position < this.#columns.length; position++) {
       into.raw(this.#prefixes[position] as Buffer);
       const index = this.#indexes[position] as number;
@@ -124,22 +149,6 @@ export class RowJsonEncoder {
       column.writeUnchecked(from, start[index] as number, end[index] as number, into);
     }
     into.raw(this.#columns.length === 0 ? emptyObject : endOfObject);
-    if (into.seen > 0x7f && !isUtf8(into.buffer.subarray(begin, into.at))) this.#check(from, into, begin);
-    if (scratch.buffer.length > scratchBytesKept) scratch = new ByteWriter(scratchBytes);
-  }
-
-  /** The JSON as bytes of its own. */
-  encode(from: Buffer, rowStart: number): Buffer {
-    output.reset();
-    this.write(from, rowStart, output);
-    return Buffer.from(output.bytes());
-  }
-
-  /** The JSON as text. */
-  stringify(from: Buffer, rowStart: number): string {
-    output.reset();
-    this.write(from, rowStart, output);
-    return output.buffer.toString('utf8', 0, output.at);
   }
 
   #check(from: Buffer, into: ByteWriter, begin: number): void {
@@ -155,11 +164,16 @@ export class RowJsonEncoder {
 const emptyObject = Buffer.from('{}');
 const endOfObject = Buffer.from('}');
 
+/** Room that was needed once for a huge value is given back. */
+const spareBytesMax = 1024 * 1024;
 /** Holds array elements and fields whose quoting is undone; empty between calls. Writing is synchronous, so one is enough. */
-const scratchBytes = 1024;
-const scratchBytesKept = 1024 * 1024;
-let scratch = new ByteWriter(scratchBytes);
-const output = new ByteWriter();
+let scratch = new ByteWriter();
+let output = new ByteWriter();
+
+function spareOutput(): ByteWriter {
+  if (output.buffer.length > spareBytesMax) output = new ByteWriter();
+  return output;
+}
 
 /** Compiles the encoder of a table's rows. */
 export function rowJsonEncoder(table: Table, options: JsonOptions = {}): RowJsonEncoder {
