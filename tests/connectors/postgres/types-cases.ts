@@ -59,6 +59,7 @@ export function rowOf(values: readonly (string | null)[]): string {
   return `(${fields.join(',')})`;
 }
 
+const homePlain = rowOf(['1 Main "St"', null, '{a,NULL}', '2026-01-31 12:00:00+02']);
 const homeText = rowOf(['1 "Main" St\\', 'x,(y)', arrayOf(odd), '2026-01-31 12:00:00+02']);
 const homeNulls = rowOf([null, null, null, null]);
 const homeEmpty = rowOf(['', '', '{}', 'infinity']);
@@ -193,11 +194,20 @@ export const typeCases: readonly TypeCases[] = [
   },
   {
     type: 'json',
-    values: ['{"a": 1,\n "b" : [ 1.0, "x\\u00e9\\n" ],\t"a":2}', 'null', '"x"', ' 1.50 ', '[]', '"\\ud83d\\ude00 é"'],
+    values: [
+      '{"b":  [1.0, "x"], "a": 1, "a": 2}',
+      '{"a": 1,\n "b" : [ 1.0, "x\\u00e9\\n" ],\t"a":2}',
+      'null',
+      '"x"',
+      ' 1.50 ',
+      '[]',
+      '"\\ud83d\\ude00 é"',
+    ],
   },
   {
     type: 'jsonb',
     values: [
+      '{"b":  [1.0, "x"], "a": 1, "a": 2}',
       '{"b": [1.0, "x\\n"], "a": 1e3}',
       'null',
       '"x\\u001f"',
@@ -231,6 +241,7 @@ export const typeCases: readonly TypeCases[] = [
   {
     type: 'text[]',
     values: [
+      '{a,"b c",NULL}',
       arrayOf(odd),
       arrayOf(unicode),
       '{}',
@@ -247,15 +258,22 @@ export const typeCases: readonly TypeCases[] = [
   { type: 'interval[]', values: ['{1 day,-00:00:01}'] },
   { type: 'json[]', values: [arrayOf(['{"a":  [1]}', 'null', '"x"'])] },
   { type: 'jsonb[]', values: [arrayOf(['{"a":  [1]}', 'null'])] },
-  { type: 'address', values: [homeText, homeNulls, homeEmpty] },
-  { type: 'home', values: [homeText, homeNulls] },
+  { type: 'address', values: [homePlain, homeText, homeNulls, homeEmpty] },
+  { type: 'home', values: [homePlain, homeText, homeNulls] },
   {
     type: 'address[]',
-    values: [arrayOf([homeText, homeNulls, homeEmpty]), '{NULL}', '{}', `[0:0]=${arrayOf([homeText])}`],
+    values: [
+      arrayOf([homePlain, null]),
+      arrayOf([homeText, homeNulls, homeEmpty]),
+      '{NULL}',
+      '{}',
+      `[0:0]=${arrayOf([homeText])}`,
+    ],
   },
   {
     type: 'person',
     values: [
+      rowOf(['1', 'Zoë', homePlain, '{NULL}', '0.5', '{"a": 1}', 't']),
       rowOf(['1', 'Zoë "Z" \\', homeText, arrayOf([homeText, homeNulls]), 'NaN', '{"a":\n "\\n"}', 't']),
       rowOf(['-1', '', null, '{}', '-0', 'null', 'f']),
       rowOf([null, null, homeNulls, '{NULL}', null, null, null]),
@@ -263,7 +281,10 @@ export const typeCases: readonly TypeCases[] = [
   },
   {
     type: 'person[]',
-    values: [arrayOf([rowOf(['1', '\\"\\', homeText, arrayOf([homeText, homeText]), '1', '"\\\\"', 't'])])],
+    values: [
+      arrayOf([rowOf(['1', null, homePlain, '{}', null, null, 'f'])]),
+      arrayOf([rowOf(['1', '\\"\\', homeText, arrayOf([homeText, homeText]), '1', '"\\\\"', 't'])]),
+    ],
   },
   { type: 'nothing', values: ['()'] },
   { type: 'shelf', values: [rowOf(['1', '{(1,2),(3,4);(5,6),(7,8)}']), '(,)'] },

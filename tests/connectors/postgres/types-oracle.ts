@@ -42,9 +42,24 @@ export interface Difference {
 type Query = (sql: string, values?: readonly unknown[]) => Promise<readonly Record<string, string | null>[]>;
 
 /**
- * Gives the server values as literals, and compares what our encoder makes of the text that the server prints for them with what
- * to_json prints. format() calls the type's output function, as COPY and pgoutput do; a cast to text would cut the padding of char(n).
+ * What the server prints for values given as literals: their text and their JSON. format() calls the type's output function, as
+ * COPY and pgoutput do; a cast to text would cut the padding of char(n).
  */
+export async function printedBy(
+  query: Query,
+  declared: string,
+  literals: readonly string[],
+): Promise<{ text: string; json: string }[]> {
+  const rows = await query(
+    `SELECT format('%s', v::${declared}) AS text, to_json(v::${declared})::text AS json
+     FROM unnest($1::text[]) WITH ORDINALITY AS literal(v, position) ORDER BY position`,
+    [literals],
+  );
+  if (rows.length !== literals.length) throw new Error(`${rows.length} rows for ${literals.length} values`);
+  return rows.map(({ text, json }) => ({ text: text ?? '', json: present(json, 'to_json') }));
+}
+
+/** The values of which our encoder makes something else, from the text that the server prints, than to_json. */
 export async function compareWithToJson(
   query: Query,
   type: DataType,
@@ -52,15 +67,10 @@ export async function compareWithToJson(
   literals: readonly string[],
 ): Promise<Difference[]> {
   const encoder = columnJsonEncoder(oneColumnTable(type, declared), 0);
-  const rows = await query(
-    `SELECT format('%s', v::${declared}) AS text, to_json(v::${declared})::text AS json
-     FROM unnest($1::text[]) WITH ORDINALITY AS literal(v, position) ORDER BY position`,
-    [literals],
-  );
-  if (rows.length !== literals.length) throw new Error(`${rows.length} rows for ${literals.length} values`);
-  return rows.flatMap(({ text, json }) => {
-    const bytes = Buffer.from(text ?? '');
+  const printed = await printedBy(query, declared, literals);
+  return printed.flatMap(({ text, json }) => {
+    const bytes = Buffer.from(text);
     const actual = encoder.stringify(bytes, 0, bytes.length);
-    return actual === json ? [] : [{ type: declared, text: text ?? '', expected: json ?? '', actual }];
+    return actual === json ? [] : [{ type: declared, text, expected: json, actual }];
   });
 }
