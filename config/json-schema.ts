@@ -27,11 +27,12 @@ const variable = { type: 'string', pattern: String.raw`\$\{` } as const;
 export function configJsonSchema(): JsonSchema {
   const schema = z.toJSONSchema(fileSchema, {
     io: 'input',
-    override: ({ jsonSchema }) => {
+    override: ({ jsonSchema, path }) => {
       const { type, pattern, enum: choices, default: fallback, description, ...rest } = jsonSchema;
-      const isPlain =
-        type === 'string' && pattern === undefined && choices === undefined && jsonSchema.const === undefined;
-      if (isPlain || (type !== 'string' && type !== 'integer')) return;
+      // Plain texts allow a variable as it is; a `type` stays strict, since it tells the alternatives apart, and so do keys, which hold none.
+      const isRestricted =
+        type === 'integer' || (type === 'string' && (pattern !== undefined || choices !== undefined));
+      if (!isRestricted || path.at(-1) === 'propertyNames') return;
       for (const key of Object.keys(jsonSchema)) delete jsonSchema[key];
       const strict = {
         type,

@@ -73,7 +73,7 @@ class Reader implements YamlTree {
     if (document === null) return;
     const problems = [...document.errors, ...document.warnings];
     for (const problem of tellable(problems)) this.#find(problem.pos[0], syntaxMessage(problem));
-    if (problems.some(({ code }) => code !== 'DUPLICATE_KEY')) return;
+    if (problems.some(({ code }) => !localMistakes.includes(code))) return;
     if (document.contents === null) {
       this.#find(0, 'the file is empty; `tidemark init` writes one to begin with');
       return;
@@ -268,10 +268,13 @@ const syntaxMessages: Readonly<Record<string, string>> = {
   UNEXPECTED_TOKEN: 'this is not expected here; is a colon, a quote or a line break missing?',
 };
 
-/** One mistake makes the parser stumble over everything after it: of its complaints about tokens only the first says something. */
+/** Mistakes that leave the shape of everything around them as it was meant: the rest of the file can still be judged. */
+const localMistakes: readonly string[] = ['DUPLICATE_KEY', 'BAD_DQ_ESCAPE', 'TAG_RESOLVE_FAILED'];
+
+/** Any other makes the parser stumble over what comes after it: of those only the first says something. */
 function tellable(problems: readonly YAMLError[]): YAMLError[] {
-  const first = problems.find(({ code }) => code === 'UNEXPECTED_TOKEN');
-  return problems.filter((problem) => problem.code !== 'UNEXPECTED_TOKEN' || problem === first).slice(0, 20);
+  const first = problems.find(({ code }) => !localMistakes.includes(code));
+  return problems.filter((problem) => problem === first || localMistakes.includes(problem.code));
 }
 
 function syntaxMessage(problem: YAMLError): string {
