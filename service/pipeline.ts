@@ -37,6 +37,7 @@ export class Pipeline {
     this.clock = clock;
     this.sources = plan.sources.map((source) => new SourceUnit(source, clock, report));
     this.sinkGroups = plan.sinks.map((group) => new SinkUnit(group, clock, report));
+    for (const group of plan.sinks) group.onProgress(() => this.#wake());
   }
 
   watchDisk(disk: DiskWatch): void {
@@ -55,6 +56,10 @@ export class Pipeline {
     if ('source' in event) this.sources.find(({ name }) => name === event.source)?.onEvent(event);
     if ('sink' in event) for (const group of this.sinkGroups) group.onEvent(event);
     if (event.type === 'source.changes') return;
+    this.#wake();
+  }
+
+  #wake(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers<void>();
   }
@@ -82,9 +87,7 @@ export class Pipeline {
 
   /** The source that writes a topic. */
   sourceOfTopic(topic: string): SourceUnit {
-    // The longest name wins: `shop.eu` may be a source beside `shop`.
-    const candidates = this.sources.filter(({ name }) => topic.startsWith(`${name}.`));
-    const found = candidates.toSorted((a, b) => b.name.length - a.name.length)[0];
+    const found = this.sources.find(({ name }) => topic.startsWith(`${name}.`));
     if (found) return found;
     throw new TidemarkError('TOPIC_UNKNOWN', `no source of the file writes '${topic}'`, {
       hint: knownNames('sources', this.sources),

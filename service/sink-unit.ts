@@ -25,6 +25,8 @@ export interface SinkGroupPlan {
   readonly sinks: readonly { readonly name: string; readonly source: string }[];
   readonly run: (signal: AbortSignal) => Promise<void>;
   readonly status: () => readonly SinkStanding[];
+  /** Calls the listener after every progress; returns what ends that. */
+  readonly onProgress: (listener: () => void) => () => void;
 }
 
 /** One group of sinks in the service's care. */

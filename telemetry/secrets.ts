@@ -18,10 +18,15 @@ export function redact(text: string): string {
  * Servers and libraries quote what they were given; this is the last gate, whatever they say.
  */
 export class SecretFilter {
-  readonly #needles: readonly string[];
+  #needles: readonly string[] = [];
 
   constructor(secrets: Iterable<string> = []) {
-    const needles = new Set<string>();
+    this.learn(secrets);
+  }
+
+  /** Adds secrets that came to be known. */
+  learn(secrets: Iterable<string>): void {
+    const needles = new Set(this.#needles);
     for (const secret of secrets) {
       if (secret.length < searchedMin) continue;
       // As it is, as a URL spells it, and as a JSON string spells it.

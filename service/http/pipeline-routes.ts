@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { durationMs } from '../duration.ts';
+import { parseDuration } from '../../config/duration.ts';
 import { cleanStatus } from '../clean-status.ts';
 import { snapshotTable } from '../snapshot-table.ts';
+import { describeTopic } from '../topic-report.ts';
 import { waitForSink } from '../wait.ts';
 import { requestInvalid } from './errors.ts';
 import type { HttpContext } from './server.ts';
@@ -15,15 +16,7 @@ export function addPipelineRoutes(server: FastifyInstance, context: HttpContext)
   server.get('/api/v1/status', async () => cleanStatus(await pipeline.status(), context.secrets));
 
   server.get('/api/v1/topics', async () => ({
-    topics: (await pipeline.topics()).map((topic) => ({
-      topic: topic.topic,
-      source: topic.stream,
-      kind: topic.kind,
-      newest_seq: topic.newestSeq,
-      bytes: topic.bytes,
-      records: topic.records,
-      compacted_seq: topic.compactedSeq,
-    })),
+    topics: (await pipeline.topics()).map(describeTopic),
   }));
 
   server.get('/api/v1/wait', async (request, reply) => {
@@ -66,7 +59,7 @@ export function closedSignal(response: { once(event: 'close', listener: () => vo
 
 function timeoutOf(text: string | undefined): number {
   if (text === undefined) return waitDefaultMs;
-  const value = durationMs(text);
+  const value = parseDuration(text);
   if (value === null) throw requestInvalid(`'${text}' is not a duration`, 'Write it as 250ms, 10s or 5m.');
   return Math.min(value, waitMaxMs);
 }

@@ -1,0 +1,61 @@
+import { systemClock } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
+import { systemFiles } from '../base/files.ts';
+import type { Files } from '../base/files.ts';
+import { SecretFilter } from '../telemetry/secrets.ts';
+
+/** Where text goes. */
+export interface TextOutput {
+  write(text: string): boolean;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+/** What a command is given of the world. */
+export interface CommandContext {
+  readonly stdout: TextOutput;
+  readonly stderr: TextOutput;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly files: Files;
+  /** Learns what must not be shown as soon as the file is read; everything printed about failures passes it. */
+  readonly secrets: SecretFilter;
+  /** Aborted by SIGINT and SIGTERM: the command stops cleanly and returns. */
+  readonly signal: AbortSignal;
+}
+
+/** What every command may be told. */
+export interface CommonOptions {
+  readonly config: string;
+  readonly json?: boolean;
+}
+
+/**
+ * The process as context. The first SIGINT or SIGTERM asks for a clean stop and decides the exit code (128 + its number); the
+ * second one ends the process at once.
+ */
+export function processContext(): { context: CommandContext; signalled: () => number | null } {
+  const controller = new AbortController();
+  let code: number | null = null;
+  const stop = (exitCode: number): void => {
+    if (code !== null) process.exit(exitCode);
+    code = exitCode;
+    controller.abort();
+  };
+  process.on('SIGINT', () => stop(130));
+  process.on('SIGTERM', () => stop(143));
+  // `tidemark tail … | head` closes the pipe when it has enough: that is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? 0 : 1);
+  });
+  const context = {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    environment: process.env,
+    clock: systemClock,
+    files: systemFiles,
+    secrets: new SecretFilter(),
+    signal: controller.signal,
+  };
+  return { context, signalled: () => code };
+}

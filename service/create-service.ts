@@ -1,0 +1,36 @@
+import type { Config, SinkConfig, SourceConfig } from '../config/config.ts';
+import type { Report } from '../model/events.ts';
+import { openLog } from './open-log.ts';
+import type { PipelinePlan } from './pipeline.ts';
+import { Service } from './service.ts';
+import type { ServiceDeps } from './service.ts';
+import { sinkPlans } from './sink-plans.ts';
+import { sourcePlan } from './source-plan.ts';
+
+/** Starts the deployment that a configuration describes. What fails before it runs is thrown, with nothing left behind. */
+export async function createService(config: Config, deps: ServiceDeps): Promise<Service> {
+  const { http, disk } = config;
+  return Service.start(
+    {
+      dataDirectory: config.dataDirectory,
+      disk: { warnPercent: disk.warn * 100, stopPercent: disk.stop * 100 },
+      http: { host: http.host, port: http.port, token: http.token ?? undefined },
+      plan: async (report) => planOf(config, deps, report),
+    },
+    deps,
+  );
+}
+
+async function planOf(config: Config, deps: ServiceDeps, report: Report): Promise<PipelinePlan> {
+  const log = await openLog(config, deps, report);
+  try {
+    const sources = await Promise.all(
+      config.sources.map(async (source: SourceConfig) => sourcePlan(source, { ...deps, log, report, config })),
+    );
+    const sinks: readonly SinkConfig[] = config.sinks;
+    return { name: config.name, log, sources, sinks: await sinkPlans(sinks, { ...deps, log, report, config }) };
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
+}

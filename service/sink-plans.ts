@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import type { Config, SinkConfig } from '../config/config.ts';
+import type { Report } from '../model/events.ts';
+import type { Log } from '../model/log.ts';
+import type { Table } from '../model/table.ts';
+import { createSinkGroups } from '../sinks/create-groups.ts';
+import type { SinkOptions } from '../sinks/options.ts';
+import type { ServiceDeps } from './service.ts';
+import { topicOfSink } from './sink-topics.ts';
+import type { SinkGroupPlan } from './sink-unit.ts';
+
+/** Turns the sinks of the file into the groups that the service runs. */
+export async function sinkPlans(
+  sinks: readonly SinkConfig[],
+  deps: ServiceDeps & { log: Log; report: Report; config: Config },
+): Promise<SinkGroupPlan[]> {
+  const { log, clock, files, random, report, config } = deps;
+  const directory = join(config.dataDirectory, 'sinks');
+  await files.makeDirectory(directory);
+  const logged = loggedTables(log).map(({ source, schema, name }) => [source, schema, name] as const);
+  const options = sinks.map((sink) => sinkOptions(sink, config, logged));
+  const groups = createSinkGroups(options, { log, clock, files, random, report, directory, onError: config.onError });
+  return groups.map((group) => ({
+    sinks: group.sinks.map(({ name, stream }) => ({ name, source: stream })),
+    run: async (signal) => group.run(signal),
+    status: () => group.status(),
+    onProgress: (listener) => group.onProgress(listener),
+  }));
+}
+
+function sinkOptions(sink: SinkConfig, config: Config, logged: Parameters<typeof topicOfSink>[2]): SinkOptions {
+  const { topic, stream } = topicOfSink(sink, config, logged);
+  const { name, start, columns } = sink;
+  const chosen = columns && Object.fromEntries(columns.map(({ column, as }) => [as, column]));
+  const common = { name, from: topic, stream, start, ...(chosen ? { columns: chosen } : {}) };
+  if (sink.type === 'ndjson') return { ...common, type: sink.type, path: sink.path };
+  return { ...common, type: sink.type, path: sink.path, table: sink.table, search: sink.search };
+}
+
+/** Every table that the log has ever held; ids are dense from 1. */
+function loggedTables(log: Log): Table[] {
+  const tables: Table[] = [];
+  for (let id = 1; ; id++) {
+    const table = log.table(id);
+    if (!table) return tables;
+    tables.push(table);
+  }
+}
