@@ -1,6 +1,11 @@
 import { resolve } from 'node:path';
+import { TidemarkError } from '../base/errors.ts';
 import { DeadLetters } from './dead-letters.ts';
-import type { SinkOptions, SqliteSinkOptions } from './options.ts';
+import { FeedFile } from './ndjson/feed-file.ts';
+import { FeedPipe } from './ndjson/feed-pipe.ts';
+import { NdjsonTarget } from './ndjson/ndjson-target.ts';
+import { fingerprintOf, streamOf } from './options.ts';
+import type { SinkOptions } from './options.ts';
 import type { Target } from './port.ts';
 import { SinkGroup } from './sink-group.ts';
 import { Sink } from './sink.ts';
@@ -23,9 +28,28 @@ export function createSinkGroups(options: readonly SinkOptions[], deps: SinkDepe
 }
 
 function targetOf(members: readonly SinkOptions[], deps: SinkDependencies): Target {
-  return new SqliteTarget(members.filter(isSqlite), deps);
+  const sqlite = members.filter((member) => member.type === 'sqlite');
+  return sqlite.length > 0 ? new SqliteTarget(sqlite, deps) : ndjsonTarget(members, deps);
 }
 
-function isSqlite(options: SinkOptions): options is SqliteSinkOptions {
-  return options.type === 'sqlite';
+function ndjsonTarget(members: readonly SinkOptions[], deps: SinkDependencies): Target {
+  const streams = new Map(members.map((member) => [member.name, streamOf(member)]));
+  const [first, second] = members;
+  if (first === undefined || first.path === '-') {
+    const fingerprints = new Map(members.map((member) => [member.name, fingerprintOf(member)]));
+    return new NdjsonTarget(new FeedPipe(deps.output ?? process.stdout, deps, fingerprints), streams, deps);
+  }
+  if (second !== undefined) {
+    throw new TidemarkError('CONFIG_INVALID', `Sinks '${first.name}' and '${second.name}' write to the same file`, {
+      hint: 'Give each ndjson sink a path of its own.',
+      place: { sink: second.name, file: first.path },
+    });
+  }
+  const feed = new FeedFile(deps.files, deps.directory, {
+    sink: first.name,
+    path: first.path,
+    epoch: deps.log.epoch,
+    fingerprint: fingerprintOf(first),
+  });
+  return new NdjsonTarget(feed, streams, deps);
 }

@@ -68,7 +68,8 @@ export class Lane {
       whole = piece.last;
       if (!piece.last) continue;
       cursor = { epoch, seq: piece.seq, position: piece.position, timeMs: piece.commitTimeMs };
-      if (this.#target.wants === 'every' && (await this.#flush())) await this.#target.endTransaction?.(cursor);
+      if (this.#target.wants === 'every' && (await this.#flush()))
+        await this.#target.endTransaction?.(this.#names(), cursor);
     }
     await this.#flush();
     if (!whole) return;
@@ -240,10 +241,7 @@ export class Lane {
       swapped.push(sink);
     }
     await this.#keepLetters();
-    await this.#target.commit(
-      this.sinks.map(({ name }) => name),
-      cursor,
-    );
+    await this.#target.commit(this.#names(), cursor);
     this.writing = false;
     this.cursor = cursor;
     this.#dirty = false;
@@ -251,6 +249,10 @@ export class Lane {
     for (const sink of swapped) sink.rebuilding = false;
     this.#tell();
     this.#reportApplied();
+  }
+
+  #names(): string[] {
+    return this.sinks.map(({ name }) => name);
   }
 
   /** Dead letters are on disk before the cursor passes their rows. */

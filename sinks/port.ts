@@ -32,18 +32,18 @@ export interface Target {
   reshape(sink: string, shape: SinkShape): Promise<void>;
   /** Writes the changes [from, to) of the set. */
   apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<void>;
-  /** Only for targets that want `every` change: the source transaction named by the cursor ends here. */
-  endTransaction?(cursor: Cursor): Promise<void>;
+  /** Only for targets that want `every` change: the source transaction named by the cursor, which had changes for `sinks`, ends here. */
+  endTransaction?(sinks: readonly string[], cursor: Cursor): Promise<void>;
   /** Makes the copy the readable one, in the commit that follows. */
   commitRebuild(sink: string): Promise<void>;
   /** Ends the write: `sinks` hold everything up to the cursor. */
   commit(sinks: readonly string[], cursor: Cursor): Promise<void>;
   /** Takes back everything since `begin`. Never throws. */
   rollback(): Promise<void>;
-  /** The rows of the keys that exist, as the target holds them. */
-  read(sink: string, keys: readonly SinkValue[][]): Promise<SinkRow[]>;
+  /** The rows of the keys that exist, as the target holds them. Absent, as `scan`, where nothing can be read back. */
+  read?(sink: string, keys: readonly SinkValue[][]): Promise<SinkRow[]>;
   /** Every readable row, in the order of the keys as the target compares them. */
-  scan(sink: string): AsyncIterable<SinkRow>;
+  scan?(sink: string): AsyncIterable<SinkRow>;
   close(): Promise<void>;
 }
 

@@ -67,7 +67,7 @@ export class SinkGroup {
     const { visible, error } = sink;
     const seq = visible?.seq ?? 0;
     const behind = seq < this.#deps.log.frontier(sink.stream).seq;
-    const lagMs = behind && visible !== null ? this.#deps.clock.now() - visible.timeMs : 0;
+    const lagMs = behind && visible !== null && visible.timeMs > 0 ? this.#deps.clock.now() - visible.timeMs : 0;
     return {
       name: sink.name,
       type: sink.type,

@@ -4,6 +4,7 @@ import type { TidemarkError } from '../base/errors.ts';
 import type { Files } from '../base/files.ts';
 import type { Report } from '../model/events.ts';
 import type { Log } from '../model/log.ts';
+import type { Output } from './ndjson/feed-pipe.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { fingerprintOf, streamOf } from './options.ts';
 import type { SinkOptions } from './options.ts';
@@ -20,6 +21,8 @@ export interface SinkDependencies {
   readonly report: Report;
   /** Folder for what cannot be kept in the targets (dead letters, cursors of pipes): `<data_dir>/sinks`. */
   readonly directory: string;
+  /** Where feeds with path `-` go; standard output when absent. */
+  readonly output?: Output;
   /** What to do with a row that a target cannot take. */
   readonly onError: 'dead_letter' | 'stop';
 }

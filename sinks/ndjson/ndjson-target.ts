@@ -1,0 +1,192 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { present } from '../../base/assert.ts';
+import { TidemarkError, messageOf } from '../../base/errors.ts';
+import { ChangeCursor } from '../../model/change.ts';
+import { ByteWriter } from '../../model/json-writer.ts';
+import type { Log } from '../../model/log.ts';
+import type { ChangeSet } from '../change-set.ts';
+import type { Cursor, SinkShape, SinkState, Target } from '../port.ts';
+import type { Feed } from './feed.ts';
+import { LineEncoder, commitLine, writeUpsert } from './line-encoder.ts';
+import { Spool } from './spool.ts';
+
+/** Lines of an unfinished commit go to the feed when they are this many bytes. */
+const bufferBytes = 256 * 1024;
+
+interface Line {
+  encoder: LineEncoder | null;
+  keyed: boolean;
+  /** Where changes go until the feed may show them. */
+  spool: Spool | null;
+  rebuilding: boolean;
+}
+
+/**
+ * A feed of JSON lines: every change in its order, and a line after each source transaction. Before a feed is consistent its changes
+ * are folded in a spool; its first commit is the whole of that.
+ */
+export class NdjsonTarget implements Target {
+  readonly type = 'ndjson';
+  readonly wants = 'every';
+  readonly #feed: Feed;
+  readonly #streams: ReadonlyMap<string, string>;
+  readonly #log: Log;
+  readonly #directory: string;
+  readonly #lines = new Map<string, Line>();
+  readonly #record = new ChangeCursor();
+  readonly #output = new ByteWriter(bufferBytes * 2);
+  readonly #scratch = new ByteWriter(1024);
+  /** Sinks whose whole state was written in the open commit. */
+  #shown: string[] = [];
+  /** Lines were written since the last commit line. */
+  #open = false;
+
+  /** `streams` tells the stream of each sink. */
+  constructor(feed: Feed, streams: ReadonlyMap<string, string>, deps: { log: Log; directory: string }) {
+    this.#feed = feed;
+    this.#streams = streams;
+    this.#log = deps.log;
+    this.#directory = deps.directory;
+  }
+
+  async open(): Promise<ReadonlyMap<string, SinkState>> {
+    this.#output.reset();
+    this.#shown = [];
+    this.#open = false;
+    for (const sink of this.#streams.keys()) {
+      this.#lines.set(sink, { encoder: null, keyed: true, spool: null, rebuilding: false });
+    }
+    return this.#feed.open();
+  }
+
+  async begin(): Promise<void> {
+    this.#output.reset();
+    this.#shown = [];
+    this.#open = false;
+  }
+
+  async beginRebuild(sink: string): Promise<void> {
+    const line = this.#line(sink);
+    line.spool?.close();
+    line.spool = null;
+    line.encoder = null;
+    line.rebuilding = true;
+  }
+
+  async reshape(sink: string, shape: SinkShape): Promise<void> {
+    const line = this.#line(sink);
+    line.encoder = new LineEncoder(shape, (schemaId) => this.#log.table(schemaId));
+    line.keyed = shape.key.length > 0;
+  }
+
+  async apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<void> {
+    const line = this.#line(sink);
+    const encoder = present(line.encoder, `the shape of sink ${sink}`);
+    if (line.rebuilding) return this.#spool(sink, line, encoder, changes, from, to);
+    const begin = this.#output.at;
+    try {
+      for (let index = from; index < to; index++) {
+        changes.locate(index, this.#record);
+        encoder.write(this.#record, changes.seqAt(index), this.#output);
+      }
+    } catch (error) {
+      this.#output.at = begin;
+      throw error;
+    }
+    this.#open = true;
+    if (this.#output.at >= bufferBytes) await this.#flush();
+  }
+
+  async endTransaction(sinks: readonly string[], cursor: Cursor): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#output.text(commitLine(this.#streams.get(sinks[0] ?? '') ?? '', cursor));
+    if (this.#output.at >= bufferBytes) await this.#flush();
+  }
+
+  async commitRebuild(sink: string): Promise<void> {
+    const line = this.#line(sink);
+    // What was written in this commit for other sinks of the feed goes first; only a feed of one sink begins anew.
+    await this.#feed.beginAnew(sink);
+    for (const { key, doc, seq } of line.spool?.rows() ?? []) {
+      writeUpsert(key, doc, seq, this.#output);
+      if (this.#output.at >= bufferBytes) await this.#flush();
+    }
+    this.#shown.push(sink);
+    this.#open = true;
+  }
+
+  async commit(sinks: readonly string[], cursor: Cursor): Promise<void> {
+    await this.endTransaction(sinks, cursor);
+    await this.#flush();
+    const visible = sinks.filter((sink) => !this.#line(sink).rebuilding || this.#shown.includes(sink));
+    if (visible.length > 0) await this.#feed.commit(visible, cursor);
+    for (const sink of this.#shown) {
+      const line = this.#line(sink);
+      line.spool?.close();
+      line.spool = null;
+      line.rebuilding = false;
+    }
+    this.#shown = [];
+  }
+
+  async rollback(): Promise<void> {
+    this.#output.reset();
+    await this.#feed.rollback().catch(() => undefined);
+  }
+
+  async close(): Promise<void> {
+    for (const line of this.#lines.values()) line.spool?.close();
+    this.#lines.clear();
+    await this.#feed.close();
+  }
+
+  #line(sink: string): Line {
+    return present(this.#lines.get(sink), `sink ${sink}`);
+  }
+
+  #spool(sink: string, line: Line, encoder: LineEncoder, changes: ChangeSet, from: number, to: number): void {
+    if (line.spool === null) {
+      mkdirSync(this.#directory, { recursive: true });
+      line.spool = new Spool(join(this.#directory, `${encodeURIComponent(sink)}.spool.db`), line.keyed);
+    }
+    const { spool } = line;
+    spool.write(() => {
+      for (let index = from; index < to; index++) {
+        changes.locate(index, this.#record);
+        this.#spoolRow(spool, line.keyed, encoder, changes.seqAt(index));
+      }
+    });
+  }
+
+  /** Rows of a table without a key are known by what they hold. */
+  #spoolRow(spool: Spool, keyed: boolean, encoder: LineEncoder, seq: number): void {
+    const record = this.#record;
+    const { bytes } = record;
+    if (!record.hasAfter || (!keyed && record.hasBefore)) {
+      spool.delete(keyed ? record.key() : bytes.subarray(record.beforeStart, record.beforeEnd));
+    }
+    if (!record.hasAfter) return;
+    const id = keyed ? record.key() : bytes.subarray(record.afterStart, record.afterEnd);
+    const key = this.#text(() => encoder.writeKey(record, this.#scratch));
+    const doc = this.#text(() => encoder.writeDoc(record, this.#scratch));
+    spool.upsert(id, { key, doc, seq });
+  }
+
+  #text(write: () => void): string {
+    this.#scratch.reset();
+    try {
+      write();
+    } catch (error) {
+      throw new TidemarkError('ROW_REJECTED', messageOf(error), { cause: error });
+    }
+    return this.#scratch.buffer.toString('utf8', 0, this.#scratch.at);
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#output.at === 0) return;
+    await this.#feed.write(this.#output.bytes());
+    this.#output.reset();
+  }
+}
