@@ -6,7 +6,8 @@ import { SecretFilter } from '../telemetry/secrets.ts';
 
 /** Where text goes. */
 export interface TextOutput {
-  write(text: string): boolean;
+  write(data: string | Buffer, done?: (error?: Error | null) => void): boolean;
+  once(event: 'drain', listener: () => void): unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;
 }
@@ -44,9 +45,10 @@ export function processContext(): { context: CommandContext; signalled: () => nu
   };
   process.on('SIGINT', () => stop(130));
   process.on('SIGTERM', () => stop(143));
-  // `tidemark tail … | head` closes the pipe when it has enough: that is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? 0 : 1);
+  // `tidemark tail … | head` closes the pipe when it has enough: that is no failure, but there is nobody left to write for.
+  process.stdout.on('error', () => {
+    code ??= 0;
+    controller.abort();
   });
   const context = {
     stdout: process.stdout,

@@ -15,6 +15,7 @@ import type { HttpOptions } from './http/server.ts';
 import { DataDirectoryLock } from './lock.ts';
 import { Pipeline } from './pipeline.ts';
 import type { PipelinePlan } from './pipeline.ts';
+import type { Output } from '../sinks/ndjson/feed-pipe.ts';
 import { programVersion } from './version.ts';
 
 export interface ServiceDeps {
@@ -24,6 +25,8 @@ export interface ServiceDeps {
   readonly random: () => number;
   readonly logger: Logger;
   readonly secrets: SecretFilter;
+  /** Standard output, for sinks that write there. */
+  readonly output: Output;
 }
 
 /** What a service is made of: the configuration, turned into parts. */

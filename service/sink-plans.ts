@@ -14,12 +14,21 @@ export async function sinkPlans(
   sinks: readonly SinkConfig[],
   deps: ServiceDeps & { log: Log; report: Report; config: Config },
 ): Promise<SinkGroupPlan[]> {
-  const { log, clock, files, random, report, config } = deps;
+  const { log, clock, files, random, report, output, config } = deps;
   const directory = join(config.dataDirectory, 'sinks');
   await files.makeDirectory(directory);
   const logged = loggedTables(log).map(({ source, schema, name }) => [source, schema, name] as const);
   const options = sinks.map((sink) => sinkOptions(sink, config, logged));
-  const groups = createSinkGroups(options, { log, clock, files, random, report, directory, onError: config.onError });
+  const groups = createSinkGroups(options, {
+    log,
+    clock,
+    files,
+    random,
+    report,
+    output,
+    directory,
+    onError: config.onError,
+  });
   return groups.map((group) => ({
     sinks: group.sinks.map(({ name, stream }) => ({ name, source: stream })),
     run: async (signal) => group.run(signal),

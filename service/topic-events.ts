@@ -9,14 +9,18 @@ import type { Log, Piece } from '../model/log.ts';
 /** Bytes of changes read at a time: an event in JSON is a few times larger, and one reader must stay small. */
 const readBytes = 256 * 1024;
 
-/**
- * Where events begin. `resume` is the id of the last event somebody got (see TopicEvent.id).
- */
+/** Where events begin. `resume` goes on behind the last event somebody got (see TopicEvent.id). */
 export type TopicStart =
   | { readonly kind: 'beginning' }
   | { readonly kind: 'now' }
   | { readonly kind: 'seq'; readonly seq: number }
-  | { readonly kind: 'resume'; readonly id: string };
+  | { readonly kind: 'resume'; readonly id: EventId };
+
+export interface EventId {
+  readonly seq: number;
+  /** Events of that transaction already delivered; null for all of them. */
+  readonly index: number | null;
+}
 
 export interface TopicEvent {
   /**
@@ -45,7 +49,7 @@ export interface TopicEventsOptions {
 /** The events of one topic, a piece of a transaction at a time. Ends when the signal is aborted. */
 export async function* topicEvents(options: TopicEventsOptions): AsyncGenerator<TopicEvent[]> {
   const { log, stream, signal } = options;
-  const resume = options.start.kind === 'resume' ? parseEventId(options.start.id) : null;
+  const resume = options.start.kind === 'resume' ? options.start.id : null;
   const fromSeq = firstSeq(options, resume);
   const writer = new PieceEvents(options, fromSeq, resume);
   const reader = log.read(stream, { fromSeq, follow: options.follow, signal });
@@ -72,20 +76,16 @@ export function parseTopicStart(text: string): TopicStart {
   });
 }
 
-interface EventId {
-  readonly seq: number;
-  /** Events of that transaction already delivered; null for all of them. */
-  readonly index: number | null;
-}
-
-function parseEventId(id: string): EventId {
+/** Goes on behind the event of that id; REQUEST_INVALID when it is not one. */
+export function parseEventId(id: string): TopicStart {
   const match = /^(\d{1,15})(?::(\d{1,15}))?$/.exec(id);
   if (!match) {
     throw new TidemarkError('REQUEST_INVALID', `'${id}' is not the id of an event`, {
       hint: 'Send the Last-Event-ID that the stream gave, unchanged.',
     });
   }
-  return { seq: Number(match[1]), index: match[2] === undefined ? null : Number(match[2]) };
+  const index = match[2] === undefined ? null : Number(match[2]);
+  return { kind: 'resume', id: { seq: Number(match[1]), index } };
 }
 
 function firstSeq({ start, log, stream }: TopicEventsOptions, resume: EventId | null): number {

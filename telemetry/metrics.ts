@@ -95,7 +95,7 @@ export class Metrics {
       ),
       of(
         'source_lag_bytes',
-        'Bytes of the source’s own log that tidemark has yet to make durable.',
+        'Bytes of the log of the source itself that tidemark has yet to make durable.',
         (s) => s.lag_bytes,
       ),
       of('source_consistent', '1 when every topic of the source equals its table.', (s) => Number(s.consistent)),

@@ -31,7 +31,7 @@ export async function runCommand(options: RunOptions, context: CommandContext): 
 }
 
 async function startService(config: Config, context: CommandContext, progress: SnapshotProgress): Promise<Service> {
-  const { stderr, environment, secrets, clock, files } = context;
+  const { stdout, stderr, environment, secrets, clock, files } = context;
   const isTTY = stderr.isTTY === true;
   const logger = await createLogger({
     level: config.logLevel,
@@ -39,7 +39,7 @@ async function startService(config: Config, context: CommandContext, progress: S
     colour: wantsColour(environment, isTTY),
     secrets,
   });
-  return createService(config, { clock, files, random: Math.random, logger, secrets });
+  return createService(config, { clock, files, random: Math.random, logger, secrets, output: stdout });
 }
 
 async function untilCaughtUp(service: Service, signal: AbortSignal): Promise<void> {

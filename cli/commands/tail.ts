@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Config } from '../../config/config.ts';
 import type { TidemarkError } from '../../base/errors.ts';
 import { parseTopicStart, topicEvents } from '../../service/topic-events.ts';
@@ -32,7 +31,8 @@ function printer(count: number | undefined, context: CommandContext): Print {
   return async (json) => {
     if (left <= 0) return false;
     left--;
-    if (!context.stdout.write(`${json}\n`)) await once(process.stdout, 'drain');
+    const isFull = !context.stdout.write(`${json}\n`);
+    if (isFull) await drained(context);
     return left > 0;
   };
 }
@@ -80,6 +80,14 @@ async function tailLog(
     return true;
   });
   if (done === null) resolveTopic([], name);
+}
+
+/** Resolves when there is room again, or when nobody reads any more. */
+async function drained({ stdout, signal }: CommandContext): Promise<void> {
+  await new Promise<void>((resolve) => {
+    stdout.once('drain', resolve);
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 function nothingToFollow(): TidemarkError {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { knownTopics, resolveTopic } from '../topic-name.ts';
-import { parseTopicStart, topicEvents } from '../topic-events.ts';
+import { parseEventId, parseTopicStart, topicEvents } from '../topic-events.ts';
 import type { TopicEvent, TopicStart } from '../topic-events.ts';
 import { requestInvalid } from './errors.ts';
 import { rawHeaders } from './guard.ts';
@@ -39,7 +39,7 @@ export function addEventRoutes(server: FastifyInstance, context: HttpContext): s
 
 function startOf(request: FastifyRequest): TopicStart {
   const id = request.headers['last-event-id'];
-  if (typeof id === 'string' && id !== '') return { kind: 'resume', id };
+  if (typeof id === 'string' && id !== '') return parseEventId(id);
   return parseTopicStart(parameter(request, 'from') ?? 'now');
 }
 
