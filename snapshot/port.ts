@@ -48,8 +48,6 @@ export interface ChunkRequest {
 export interface ChunkReader {
   /** Reads the beginning of a range. Fails with SOURCE_UNREACHABLE for what may pass; the caller tries again. */
   read(request: ChunkRequest, signal: AbortSignal): Promise<Chunk>;
-  /** Reads a table without a key in one go, handing over batches as they come; `low` comes first. */
-  readWhole(request: ChunkRequest, sink: (batch: ChangeBatch) => Promise<void>, signal: AbortSignal): Promise<Omit<Chunk, 'batches'>>;
   /** Splits a table into at most `parts` ranges of roughly equal size. */
   split(topic: string, parts: number): Promise<KeyRange[]>;
   /** Estimated rows of a table; 0 when unknown. */

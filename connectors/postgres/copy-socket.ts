@@ -188,7 +188,8 @@ function frame(type: number, content: Buffer): Buffer {
 /** The socket of a connected client. pg keeps it in `connection.stream`, which its type declarations leave out. */
 export function socketOf(client: Client): Socket {
   const connection: unknown = Reflect.get(client, 'connection');
-  const socket: unknown = typeof connection === 'object' && connection !== null ? Reflect.get(connection, 'stream') : null;
+  const socket: unknown =
+    typeof connection === 'object' && connection !== null ? Reflect.get(connection, 'stream') : null;
   assert(socket instanceof Socket, 'a pg client has no socket where it used to');
   return socket;
 }

@@ -8,8 +8,8 @@ export interface TableSelection {
   /** `schema.table`; either part may hold `*`. */
   readonly pattern: string;
   readonly kind: 'table' | 'stream';
-  /** Key columns by name, for streams and for tables whose key the database does not know. */
-  readonly key: readonly string[] | null;
+  /** Key columns by name, for streams and for tables whose key the database does not know; empty for the key that it knows. */
+  readonly key: readonly string[];
   readonly exclude: readonly string[];
   readonly onSchemaChange: 'reread' | 'stop';
   /** SQL condition on rows, applied by the publication and by the snapshot. */

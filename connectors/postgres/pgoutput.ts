@@ -101,7 +101,8 @@ export class PgoutputReader {
       return this.#streaming ? this.#readStreamed(start) : this.readChange(buffer, start, end);
     } catch (error) {
       if (isTidemarkError(error)) throw error;
-      if (error instanceof RangeError) throw malformed(`message '${String.fromCharCode(buffer[start] ?? 0)}' is cut short`, error);
+      if (error instanceof RangeError)
+        throw malformed(`message '${String.fromCharCode(buffer[start] ?? 0)}' is cut short`, error);
       throw error;
     }
   }
@@ -290,7 +291,11 @@ function oldTupleOf(tag: number | undefined): OldTuple {
 }
 
 function describe(tag: number | undefined): string {
-  return tag === undefined ? '(nothing)' : tag > 0x20 && tag < 0x7f ? `'${String.fromCharCode(tag)}'` : `0x${tag.toString(16)}`;
+  return tag === undefined
+    ? '(nothing)'
+    : tag > 0x20 && tag < 0x7f
+      ? `'${String.fromCharCode(tag)}'`
+      : `0x${tag.toString(16)}`;
 }
 
 function malformed(what: string, cause?: unknown): TidemarkError {

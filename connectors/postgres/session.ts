@@ -81,7 +81,11 @@ export function queryOf(client: Client, source: string, timeoutMs = 60_000): Que
       timer = setTimeout(() => {
         // The server may be fine and the network dead: nothing on this connection can be trusted any more.
         destroy(client);
-        reject(new TidemarkError('SOURCE_UNREACHABLE', `PostgreSQL did not answer for ${timeoutMs / 1000} s`, { place: { source } }));
+        reject(
+          new TidemarkError('SOURCE_UNREACHABLE', `PostgreSQL did not answer for ${timeoutMs / 1000} s`, {
+            place: { source },
+          }),
+        );
       }, timeoutMs);
     });
     try {
@@ -112,11 +116,14 @@ const codeOfState: Record<string, ErrorCode> = {
 };
 
 const hints: Partial<Record<ErrorCode, string>> = {
-  SOURCE_AUTH: 'Check user, password and database in the url, and pg_hba.conf on the server (replication needs an entry for the database).',
+  SOURCE_AUTH:
+    'Check user, password and database in the url, and pg_hba.conf on the server (replication needs an entry for the database).',
   SOURCE_PRIVILEGE: 'Run `tidemark check`: it prints the statement that grants what is missing.',
-  SLOT_IN_USE: 'Another tidemark (or another consumer) is reading from this slot: stop it, or give this deployment a slot of its own.',
+  SLOT_IN_USE:
+    'Another tidemark (or another consumer) is reading from this slot: stop it, or give this deployment a slot of its own.',
   SLOTS_EXHAUSTED: 'Raise max_replication_slots or max_wal_senders on the server, or drop slots that nobody uses.',
-  SOURCE_UNREACHABLE: 'Check that the server runs and that host and port in the url are right; tidemark goes on trying.',
+  SOURCE_UNREACHABLE:
+    'Check that the server runs and that host and port in the url are right; tidemark goes on trying.',
 };
 
 /** Whatever pg threw, as a TidemarkError. Never carries the url. */
@@ -143,7 +150,11 @@ export function sourceError(error: unknown, source: string): TidemarkError {
 
 function told(code: ErrorCode, message: string, source: string, cause: unknown): TidemarkError {
   const hint = hints[code];
-  return new TidemarkError(code, `PostgreSQL: ${message}`, { place: { source }, cause, ...(hint === undefined ? {} : { hint }) });
+  return new TidemarkError(code, `PostgreSQL: ${message}`, {
+    place: { source },
+    cause,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 /** Quotes an identifier for SQL. */

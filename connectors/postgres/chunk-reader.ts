@@ -1,0 +1,327 @@
+import type { Client } from 'pg';
+import { TidemarkError } from '../../base/errors.ts';
+import { pieceBytesMax } from '../../base/constants.ts';
+import type { ChangeBatch } from '../../model/change.ts';
+import { ChangeWriter, flagAfter, opRead } from '../../model/change.ts';
+import { keySizeMax, writeKeyNull, writeKeyPart } from '../../model/key.ts';
+import { formatLsn } from '../../model/position.ts';
+import { fieldPositions } from '../../model/row.ts';
+import type { Chunk, ChunkReader, ChunkRequest, KeyRange, Visibility } from '../../snapshot/port.ts';
+import { fingerprintQuery } from './catalog.ts';
+import { CopySocket } from './copy-socket.ts';
+import { CopyTextReader } from './copy-text.ts';
+import { packFields } from './healer.ts';
+import type { PostgresTarget } from './options.ts';
+import type { Relation } from './relations.ts';
+import { connect, destroy, identifier, literal, queryOf, sourceError } from './session.ts';
+import type { Query } from './session.ts';
+import { currentSnapshot, insertPosition } from './slot.ts';
+import type { ServerFacts } from './slot.ts';
+import { PgSnapshot } from './visibility.ts';
+
+/** A chunk that grows beyond this many bytes ends early, at the row that it has come to. */
+const chunkBytesMax = 8 * 1024 * 1024;
+/** A table is split at the keys of about this many sampled rows. */
+const sampleRows = 4_000;
+/** A read that has begun to send rows and then sends nothing for so long is given up. */
+const stallMs = 60_000;
+
+export interface ChunkReaderContext {
+  readonly target: PostgresTarget;
+  readonly server: () => ServerFacts;
+  /** For short questions; not one of the reading connections. */
+  readonly query: Query;
+  /** The table as the catalog has it now, after `refresh` when it changed meanwhile. */
+  relation(topic: string): Promise<Relation>;
+  fingerprint(topic: string): string;
+  estimate(topic: string): number;
+  refresh(): Promise<void>;
+}
+
+/** Reads chunks by COPY on connections of its own (docs/snapshot.md). */
+export class PostgresChunkReader implements ChunkReader {
+  readonly #context: ChunkReaderContext;
+  readonly #idle: Client[] = [];
+  /** Bytes of a row by topic, for choosing how many rows to ask for. */
+  readonly #rowBytes = new Map<string, number>();
+
+  constructor(context: ChunkReaderContext) {
+    this.#context = context;
+  }
+
+  async read(request: ChunkRequest, signal: AbortSignal): Promise<Chunk> {
+    const client = this.#idle.pop() ?? (await connect(this.#context.target, 'snapshot'));
+    const abort = (): void => destroy(client);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      const chunk = await this.#readOn(client, request);
+      if (chunk.cut) destroy(client);
+      else this.#idle.push(client);
+      return chunk;
+    } catch (error) {
+      destroy(client);
+      throw asTableError(sourceError(error, this.#context.target.name), request.topic);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  async visibility(): Promise<Visibility> {
+    return currentSnapshot(this.#context.query);
+  }
+
+  async estimate(topic: string): Promise<number> {
+    return this.#context.estimate(topic);
+  }
+
+  async split(topic: string, parts: number): Promise<KeyRange[]> {
+    const relation = await this.#context.relation(topic);
+    const percent = Math.min(100, (100 * sampleRows) / Math.max(1, this.#context.estimate(topic)));
+    const keys = keyColumns(relation);
+    const client = this.#idle.pop() ?? (await connect(this.#context.target, 'snapshot'));
+    const rows = await queryOf(
+      client,
+      this.#context.target.name,
+    )(
+      `SELECT ${keys.map(({ name }, index) => `k${index}::text AS "${name}"`).join(', ')} FROM (
+         SELECT ${keys.map(({ name }, index) => `${identifier(name)} AS k${index}`).join(', ')}
+         FROM ${tableName(relation)} TABLESAMPLE SYSTEM (${percent.toFixed(6)}) LIMIT ${10 * sampleRows}) sample
+       ORDER BY ${keys.map((_, index) => `k${index}`).join(', ')}`,
+    );
+    this.#idle.push(client);
+    const ranges: KeyRange[] = [];
+    let after: readonly string[] | null = null;
+    for (let part = 1; part < parts; part++) {
+      const row = rows[Math.floor((part * rows.length) / parts)];
+      if (row === undefined) break;
+      const upTo = keys.map(({ name }) => String(row[name]));
+      if (JSON.stringify(upTo) === JSON.stringify(after)) continue;
+      ranges.push({ after, upTo });
+      after = upTo;
+    }
+    ranges.push({ after, upTo: null });
+    return ranges;
+  }
+
+  async describeWait(txIds: readonly string[]): Promise<string> {
+    const rows = await this.#context.query(
+      `SELECT pid, coalesce(application_name, '') AS application, state, coalesce(wait_event, '') AS wait, date_trunc('second', now() - xact_start)::text AS since
+       FROM pg_catalog.pg_stat_activity WHERE backend_xid::text = ANY ($1)`,
+      [[...txIds]],
+    );
+    if (rows.length === 0) return `transaction ${txIds.join(', ')} to end (a prepared transaction?)`;
+    return rows
+      .map(
+        (row) =>
+          `session ${String(row['pid'])} (${String(row['application'])}, ${String(row['state'])}${row['wait'] === 'SyncRep' ? ', waiting for a synchronous standby' : ''}) to end its transaction, open for ${String(row['since'])}`,
+      )
+      .join('; ');
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#idle.splice(0).map(async (client) => client.end().catch(() => {})));
+  }
+
+  async #readOn(client: Client, request: ChunkRequest): Promise<Chunk & { cut: boolean }> {
+    const { server, target } = this.#context;
+    const query = queryOf(client, target.name);
+    const opened = await this.#begin(client, request.topic);
+    const { relation, low } = opened;
+    const average = this.#rowBytes.get(request.topic) ?? 0;
+    const limit = Math.max(
+      1,
+      Math.min(request.rowsMax, average > 0 ? Math.floor(chunkBytesMax / average) : request.rowsMax),
+    );
+    const collected = await this.#copy(client, relation, chunkQuery(relation, request, limit), chunkBytesMax);
+    if (collected.rows > 0) this.#rowBytes.set(request.topic, collected.bytes / collected.rows);
+    const after = collected.cut ? this.#context.query : query;
+    if (!collected.cut) await query('COMMIT');
+    const [now] = await after(fingerprintQuery(relation.oid));
+    const high = await insertPosition(after, server());
+    const whole = request.keys !== undefined || (!collected.cut && collected.rows < limit);
+    return {
+      table: relation.table,
+      low,
+      high: formatLsn(high),
+      batches: collected.batches,
+      rows: collected.rows,
+      lastKey: whole ? null : collected.lastKey,
+      stable: now?.['fingerprint'] === opened.fingerprint,
+      cut: collected.cut,
+    };
+  }
+
+  /** Opens the reading transaction: the table locked against rewrites, LOW taken, and the relation as that transaction sees it. */
+  async #begin(client: Client, topic: string): Promise<{ relation: Relation; low: PgSnapshot; fingerprint: string }> {
+    const query = queryOf(client, this.#context.target.name, 600_000);
+    for (;;) {
+      const relation = await this.#context.relation(topic);
+      await query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      // What any SELECT takes: keeps TRUNCATE and rewrites, which ignore snapshots, out. Taken before the snapshot, which the next statement takes.
+      await query(`LOCK TABLE ${tableName(relation)} IN ACCESS SHARE MODE`);
+      const [row] = await query(
+        `SELECT pg_current_snapshot()::text AS low, (${fingerprintQuery(relation.oid)}) AS fingerprint`,
+      );
+      const found = row?.['fingerprint'];
+      if (found === this.#context.fingerprint(topic)) {
+        // Chunks follow the key's index, whatever the planner thinks of reading the whole table instead.
+        await query(
+          'SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL max_parallel_workers_per_gather = 0',
+        );
+        return { relation, low: new PgSnapshot(String(row?.['low'])), fingerprint: String(found) };
+      }
+      await query('ROLLBACK');
+      await this.#context.refresh();
+    }
+  }
+
+  /** Runs a COPY and packs its rows, up to `bytesMax`; `cut` when there were more, in which case the connection is of no more use. */
+  async #copy(client: Client, relation: Relation, sql: string, bytesMax: number): Promise<CollectedRows> {
+    const packer = new RowPacker(relation);
+    const socket = new CopySocket(client);
+    let cut = false;
+    const watch = setInterval(() => {
+      const silentMs = performance.now() - socket.lastReceived;
+      if (packer.rows > 0 && silentMs > stallMs)
+        socket.destroy(new TidemarkError('SOURCE_UNREACHABLE', 'PostgreSQL stopped sending in the middle of a read'));
+    }, 1_000);
+    try {
+      await socket.run(`COPY (${sql}) TO STDOUT`, {
+        data: (buffer, start, end) => {
+          if (cut) return undefined;
+          packer.add(buffer, start, end);
+          if (packer.bytes > bytesMax) {
+            cut = true;
+            socket.destroy(new CutShort());
+          }
+          return undefined;
+        },
+      });
+    } catch (error) {
+      if (!(error instanceof CutShort)) throw error;
+    } finally {
+      clearInterval(watch);
+    }
+    return { batches: packer.take(), rows: packer.rows, bytes: packer.bytes, lastKey: packer.lastKey(), cut };
+  }
+}
+
+interface CollectedRows {
+  readonly batches: ChangeBatch[];
+  readonly rows: number;
+  readonly bytes: number;
+  readonly lastKey: readonly string[] | null;
+  readonly cut: boolean;
+}
+
+/** Ends a COPY that has sent enough; never leaves this file. */
+class CutShort extends Error {
+  override readonly name = 'CutShort';
+}
+
+/** Packs rows of COPY as records with op read. */
+class RowPacker {
+  rows = 0;
+  bytes = 0;
+  readonly #relation: Relation;
+  readonly #tuple: Int32Array;
+  readonly #key: readonly number[];
+  readonly #reader: CopyTextReader;
+  readonly #batches: ChangeBatch[] = [];
+  #changes = new ChangeWriter(pieceBytesMax + 64 * 1024);
+
+  constructor(relation: Relation) {
+    const columns = relation.table.columns.length;
+    this.#relation = relation;
+    this.#tuple = Int32Array.from({ length: columns }, (_, column) => column);
+    this.#key = relation.table.key;
+    this.#reader = new CopyTextReader(columns, fieldPositions(columns + 1));
+  }
+
+  add(buffer: Buffer, start: number, end: number): void {
+    const changes = this.#changes;
+    const reader = this.#reader;
+    reader.read(buffer, start, end);
+    const { bytes } = reader;
+    const { start: starts, end: ends } = reader.fields;
+    changes.begin(opRead, flagAfter, this.#relation.schemaId);
+    for (let part = 0; part < this.#key.length; part++) {
+      const column = this.#key[part] as number;
+      const from = starts[column] as number;
+      const to = ends[column] as number;
+      if (to < 0) {
+        changes.reserve(1);
+        changes.at = writeKeyNull(changes.buffer, changes.at);
+        continue;
+      }
+      changes.reserve(keySizeMax(to - from));
+      const encoding = this.#relation.keyEncodings[part] as Relation['keyEncodings'][number];
+      changes.at = writeKeyPart(encoding, bytes, from, to, changes.buffer, changes.at);
+    }
+    changes.endKey();
+    packFields(changes, bytes, this.#tuple, reader.fields);
+    changes.end();
+    this.rows++;
+    this.bytes += end - start;
+    if (changes.size >= pieceBytesMax) this.#cutPiece();
+  }
+
+  take(): ChangeBatch[] {
+    if (this.#changes.count > 0) this.#batches.push(this.#changes.batch());
+    return this.#batches;
+  }
+
+  /** The key of the row added last, as text. */
+  lastKey(): string[] | null {
+    if (this.rows === 0) return null;
+    const { start, end } = this.#reader.fields;
+    return this.#key.map((column) => this.#reader.bytes.toString('utf8', start[column], end[column]));
+  }
+
+  #cutPiece(): void {
+    this.#batches.push(this.#changes.batch());
+    this.#changes = new ChangeWriter(pieceBytesMax + 64 * 1024);
+  }
+}
+
+/** COPY's query for a range, or for single keys. */
+function chunkQuery(relation: Relation, request: ChunkRequest, limit: number): string {
+  const keys = keyColumns(relation);
+  const names = keys.map(({ name }) => identifier(name));
+  const row = names.length === 1 ? (names[0] ?? '') : `(${names.join(', ')})`;
+  const value = (values: readonly string[]): string => {
+    const parts = keys.map(({ declared }, index) => `${literal(values[index] ?? '')}::${declared}`);
+    return parts.length === 1 ? (parts[0] ?? '') : `(${parts.join(', ')})`;
+  };
+  const { after, upTo } = request.range;
+  const conditions = [
+    ...(after === null ? [] : [`${row} > ${value(after)}`]),
+    ...(upTo === null ? [] : [`${row} <= ${value(upTo)}`]),
+    ...(request.keys === undefined ? [] : [`${row} IN (${request.keys.map(value).join(', ')})`]),
+    ...(request.where === null ? [] : [`(${request.where})`]),
+    ...(relation.selection.where === null ? [] : [`(${relation.selection.where})`]),
+  ];
+  const columns = relation.table.columns.map(({ name }) => identifier(name)).join(', ');
+  const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '';
+  const order = keys.length > 0 && request.keys === undefined ? ` ORDER BY ${names.join(', ')} LIMIT ${limit}` : '';
+  return `SELECT ${columns} FROM ${tableName(relation)}${where}${order}`;
+}
+
+function keyColumns(relation: Relation): { name: string; declared: string }[] {
+  return relation.table.key.flatMap((column) => relation.table.columns[column] ?? []);
+}
+
+function tableName(relation: Relation): string {
+  const only = relation.partitioned ? '' : 'ONLY ';
+  return `${only}${identifier(relation.table.schema)}.${identifier(relation.table.name)}`;
+}
+
+/** A table that vanished while it was read is not a failure of the source. */
+function asTableError(error: TidemarkError, topic: string): TidemarkError {
+  const state = error.cause instanceof Error && 'code' in error.cause ? error.cause.code : undefined;
+  if (state !== '42P01' && state !== '3F000') return error;
+  return new TidemarkError('TABLE_UNKNOWN', `table ${topic} is gone`, {
+    place: { ...error.place, table: topic },
+    cause: error,
+  });
+}

@@ -1,0 +1,459 @@
+import { join } from 'node:path';
+import type { Client } from 'pg';
+import { TidemarkError, isTidemarkError } from '../../base/errors.ts';
+import { backoffMs } from '../../base/retry.ts';
+import type { LogWriter } from '../../model/log.ts';
+import { formatLsn, lsn, lsnOrder, parseLsn } from '../../model/position.ts';
+import type { Lsn } from '../../model/position.ts';
+import type { SnapshotStatus, Source, SourceStatus } from '../../model/source.ts';
+import { Snapshotter } from '../../snapshot/snapshotter.ts';
+import { Window } from '../../snapshot/window.ts';
+import { PostgresChunkReader } from './chunk-reader.ts';
+import { Decoder } from './decoder.ts';
+import { LargeValueStore } from './large-values.ts';
+import type { PostgresOptions } from './options.ts';
+import { keepPublications, publicationNames } from './publication.ts';
+import { Pump } from './pump.ts';
+import { rebuildLargeValues, rebuildWindow } from './recover.ts';
+import { Replication } from './replication.ts';
+import { connect, destroy, queryOf, sourceError } from './session.ts';
+import type { Query } from './session.ts';
+import {
+  checkIdentity,
+  checkSlot,
+  createSlot,
+  currentSnapshot,
+  insertPosition,
+  readServer,
+  readSlot,
+  runningTransactions,
+} from './slot.ts';
+import type { ServerFacts, SourceIdentity } from './slot.ts';
+import { StreamSpool } from './spool.ts';
+import { Tables } from './tables.ts';
+import { TruncateWriter } from './truncate.ts';
+
+const retryFirstMs = 250;
+const windowBytesMax = 24 * 1024 * 1024;
+const spoolBytesMax = 8 * 1024 * 1024;
+const largeValueBytesMax = 8 * 1024 * 1024;
+
+/** What lives as long as the source runs, through reconnections. */
+interface Pipeline {
+  readonly writer: LogWriter;
+  readonly tables: Tables;
+  readonly window: Window;
+  readonly snapshotter: Snapshotter;
+  readonly largeValues: LargeValueStore;
+  readonly decoder: Decoder;
+  readonly pump: Pump;
+  readonly reader: PostgresChunkReader;
+}
+
+/** PostgreSQL 13+ by logical replication (docs/postgres.md). */
+export class PostgresSource implements Source {
+  readonly type = 'postgres';
+  readonly name: string;
+  readonly #options: PostgresOptions;
+  #control: Client | null = null;
+  #server: ServerFacts | null = null;
+  #pipeline: Pipeline | null = null;
+  #error: TidemarkError | null = null;
+  #lagBytes: number | null = null;
+  #caughtUpMs: number | null = null;
+  #stopping = new AbortController();
+
+  constructor(options: PostgresOptions) {
+    this.#options = options;
+    this.name = options.name;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { report, clock, random, log } = this.#options;
+    let writer: LogWriter | null = null;
+    try {
+      writer = await log.writer(this.name);
+      for (let attempt = 0; !signal.aborted;) {
+        const started = clock.monotonic();
+        try {
+          await this.#session(writer, signal);
+        } catch (error) {
+          if (signal.aborted) break;
+          const known = sourceError(error, this.name);
+          this.#error = known;
+          if (!isTransient(known)) throw known;
+          if (clock.monotonic() - started > 30_000) attempt = 0;
+          const waitMs = backoffMs(attempt++, retryFirstMs, random);
+          report({ type: 'source.retrying', source: this.name, error: known, attempt, waitMs });
+          await clock.sleep(waitMs, signal).catch(() => {});
+        }
+      }
+    } finally {
+      await this.#close();
+      await writer?.close();
+    }
+  }
+
+  status(): SourceStatus {
+    const { log } = this.#options;
+    const frontier = log.frontier(this.name);
+    const snapshot = this.#pipeline?.snapshotter.status() ?? emptySnapshot(log.state(this.name));
+    const state = log.state(this.name);
+    const topics = this.#pipeline?.tables.all.map(({ topic }) => topic) ?? null;
+    const consistent =
+      topics === null
+        ? frontier.seq > 0 && snapshot.state === 'done'
+        : topics.every((topic) => state.has(`consistent:${topic}`));
+    return {
+      name: this.name,
+      type: this.type,
+      position: frontier.position,
+      lagBytes: this.#lagBytes,
+      lagSeconds: this.#caughtUpMs === null ? null : Math.max(0, (this.#options.clock.now() - this.#caughtUpMs) / 1000),
+      snapshot,
+      consistent,
+      error: this.#error === null ? null : errorStatus(this.#error),
+    };
+  }
+
+  async currentPosition(): Promise<string> {
+    const client = await connect(this.#options, 'position');
+    try {
+      const query = queryOf(client, this.name);
+      this.#server ??= await readServer(this.#options, query);
+      const position = formatLsn(await insertPosition(query, this.#server));
+      this.#pipeline?.pump.want(position);
+      return position;
+    } finally {
+      await client.end().catch(() => {});
+    }
+  }
+
+  async snapshot(topic: string, where?: string): Promise<void> {
+    const pipeline = this.#pipeline;
+    if (pipeline === null) {
+      throw (
+        this.#error ??
+        new TidemarkError('SOURCE_UNREACHABLE', `source ${this.name} is not connected yet`, {
+          place: { source: this.name },
+        })
+      );
+    }
+    if (pipeline.tables.captured(topic) === undefined) {
+      throw new TidemarkError('TABLE_UNKNOWN', `source ${this.name} does not capture a table ${topic}`, {
+        place: { source: this.name, table: topic },
+      });
+    }
+    const job = pipeline.snapshotter.begin(topic, { reread: true, where: where ?? null, barrier: [] });
+    pipeline.pump.want(formatLsn(lsn(pipeline.decoder.position + 1n)));
+    await job.done.promise;
+  }
+
+  /** One connection's life: prepares what is missing, then streams until the connection fails or the signal is aborted. */
+  async #session(writer: LogWriter, signal: AbortSignal): Promise<void> {
+    const control = await connect(this.#options, 'control');
+    this.#control = control;
+    const query = queryOf(control, this.name);
+    try {
+      const server = await readServer(this.#options, query);
+      this.#server = server;
+      const pipeline = (this.#pipeline ??= await this.#open(writer));
+      const position = await this.#prepare(pipeline, server, query);
+      pipeline.window.saw(await currentSnapshot(query));
+      await this.#stream(pipeline, server, query, position, signal);
+    } finally {
+      this.#control = null;
+      destroy(control);
+    }
+  }
+
+  async #open(writer: LogWriter): Promise<Pipeline> {
+    const { options, query } = { options: this.#options, query: this.#query };
+    const { files, directory, log, clock, random, report } = options;
+    await files.makeDirectory(directory);
+    const tables = new Tables(options, query, report);
+    await tables.refresh();
+    const window = new Window(await currentSnapshot(query), windowBytesMax);
+    const largeValues = await LargeValueStore.open(join(directory, 'large-values'), largeValueBytesMax);
+    const reader = new PostgresChunkReader({
+      target: options,
+      server: () => this.#facts(),
+      query,
+      relation: async (topic) => tables.current(topic, writer),
+      fingerprint: (topic) => tables.captured(topic)?.catalog.fingerprint ?? '',
+      estimate: (topic) => tables.captured(topic)?.catalog.rowsEstimated ?? 0,
+      refresh: async () => {
+        await tables.refresh();
+        tables.checkVersions(log.state(this.name), snapshotter);
+      },
+    });
+    const snapshotter: Snapshotter = new Snapshotter({
+      stream: this.name,
+      reader,
+      log,
+      writer,
+      window,
+      order: lsnOrder,
+      clock,
+      random,
+      report,
+      chunkRows: options.snapshot.chunkRows,
+      parallel: options.snapshot.parallel,
+      nudge: (position) => pump.want(position),
+      appended: (topic, batch) => {
+        const relation = tables.relationOf(topic);
+        if (relation !== undefined) decoder.healer.keepBatch(relation, batch);
+      },
+      committed: (seq) => largeValues.commit(seq),
+    });
+    const decoder: Decoder = new Decoder(
+      {
+        writer,
+        window,
+        snapshotter,
+        largeValues,
+        spool: await StreamSpool.open(files, join(directory, 'spool'), spoolBytesMax),
+        truncates: new TruncateWriter(log, files, directory),
+        relation: async (message) => {
+          const relation = await tables.relation(message, writer);
+          tables.checkVersions(log.state(this.name), snapshotter);
+          return relation;
+        },
+      },
+      parseLsn(writer.last.position ?? '0/0'),
+    );
+    const pump: Pump = new Pump({
+      clock,
+      writer,
+      window,
+      snapshotter,
+      largeValues,
+      decoder,
+      nudge: async () => {
+        await query('SELECT pg_current_xact_id()');
+      },
+    });
+    await rebuildWindow(log, this.name, window);
+    await rebuildLargeValues(
+      log,
+      this.name,
+      largeValues,
+      async (topic) => tables.current(topic, writer),
+      decoder.healer,
+    );
+    return { writer, tables, window, snapshotter, largeValues, decoder, pump, reader };
+  }
+
+  /** Publication, slot and the log's end brought together; returns where streaming begins. */
+  async #prepare(pipeline: Pipeline, server: ServerFacts, query: Query): Promise<Lsn> {
+    const { log, snapshot, startAt } = this.#options;
+    const { tables, snapshotter, writer } = pipeline;
+    await tables.refresh();
+    tables.requireAll();
+    const changed = await keepPublications(this.#options, tables.all, query);
+    const state = log.state(this.name);
+    const known = state.get('source');
+    let barrier: string[] = changed ? await runningTransactions(query) : [];
+    let fresh = known === undefined;
+    let slot = await readSlot(this.#options, query);
+    let position = parseLsn(writer.last.position ?? '0/0');
+    if (known !== undefined) {
+      try {
+        checkIdentity(JSON.parse(known) as SourceIdentity, server, await insertPosition(query, server), position);
+        checkSlot(this.#options, slot, position);
+      } catch (error) {
+        if (snapshot.mode !== 'when_needed' || !isTidemarkError(error)) throw error;
+        this.#options.report({
+          type: 'source.notice',
+          source: this.name,
+          message: `${error.message}; reading every table again (snapshot mode when_needed)`,
+        });
+        fresh = true;
+      }
+    }
+    if (fresh) {
+      // A slot that another log has used, or that was lost, is no use; one that nobody has moved yet is made anew just as well.
+      if (slot.kind === 'lost' || (slot.kind === 'usable' && known !== undefined)) {
+        await query(`SELECT pg_drop_replication_slot('${this.#options.slot}')`);
+        slot = { kind: 'absent' };
+      }
+      if (slot.kind === 'absent') {
+        const made = await createSlot(this.#options, query);
+        position = made.position;
+        barrier = made.running;
+      } else {
+        if (slot.active)
+          throw new TidemarkError('SLOT_IN_USE', `replication slot ${this.#options.slot} is in use`, {
+            place: { source: this.name },
+            hint: 'Stop the other consumer, or name another slot.',
+          });
+        position = slot.confirmed;
+        barrier = await runningTransactions(query);
+      }
+      if (snapshot.mode === 'never' && startAt !== undefined) position = parseLsn(startAt);
+      pipeline.decoder.position = position;
+      snapshotter.changes.set('source', JSON.stringify(server.identity));
+    }
+    this.#plan(pipeline, state, { again: fresh && known !== undefined, barrier });
+    const changes = snapshotter.changes.take();
+    if (changes !== undefined) {
+      writer.mark({ position: formatLsn(position), timeMs: this.#options.clock.now(), state: changes });
+      await writer.durable();
+    }
+    return position;
+  }
+
+  /** Decides which tables are to be read. */
+  #plan(
+    pipeline: Pipeline,
+    state: ReadonlyMap<string, string>,
+    options: { again: boolean; barrier: readonly string[] },
+  ): void {
+    const { tables, snapshotter, writer } = pipeline;
+    tables.checkVersions(state, snapshotter);
+    const captured = new Set(tables.all.map(({ topic }) => topic));
+    for (const topic of snapshotter.jobs.keys()) {
+      if (!captured.has(topic))
+        snapshotter.cancel(topic, new TidemarkError('TABLE_UNKNOWN', `${topic} is no longer captured`));
+    }
+    for (const topic of captured) {
+      const done = state.has(`consistent:${topic}`);
+      const running = snapshotter.jobs.has(topic);
+      if (!options.again && (done || running)) continue;
+      if (this.#options.snapshot.mode === 'never' && !options.again) {
+        snapshotter.changes.set(`consistent:${topic}`, JSON.stringify({ seq: writer.last.seq }));
+      } else {
+        snapshotter.begin(topic, { reread: writer.last.seq > 0, where: null, barrier: options.barrier });
+      }
+    }
+  }
+
+  async #stream(
+    pipeline: Pipeline,
+    server: ServerFacts,
+    query: Query,
+    position: Lsn,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { report, clock } = this.#options;
+    const ended = new AbortController();
+    const both = AbortSignal.any([signal, ended.signal, this.#stopping.signal]);
+    const replication = new Replication(this.#options, clock, pipeline.pump, position);
+    pipeline.pump.attach(replication);
+    const protocol = server.version >= 160_000 ? 4 : server.version >= 140_000 ? 2 : 1;
+    report({
+      type: 'source.connected',
+      source: this.name,
+      server: `PostgreSQL ${Math.floor(server.version / 10_000)}`,
+      position: formatLsn(position),
+    });
+    this.#error = null;
+    const work = [
+      replication.run(position, { protocol, publications: publicationNames(this.#options) }, both),
+      pipeline.snapshotter.run(both),
+      this.#heartbeat(pipeline, query, both),
+    ];
+    try {
+      await Promise.race(work);
+    } finally {
+      ended.abort();
+      await Promise.allSettled(work);
+      pipeline.pump.detach();
+      await pipeline.decoder.reset();
+    }
+  }
+
+  /** Looks at what the stream does not tell: lag, the slot's health, the catalog, and which transactions reads see. */
+  async #heartbeat(pipeline: Pipeline, query: Query, signal: AbortSignal): Promise<void> {
+    const { clock, heartbeatMs, report, log } = this.#options;
+    const { tables, window, snapshotter, writer, decoder } = pipeline;
+    for (let beat = 0; !signal.aborted; beat++) {
+      await clock.sleep(Math.min(1_000, heartbeatMs), signal).catch(() => {});
+      if (signal.aborted) return;
+      window.saw(await currentSnapshot(query));
+      const head = await insertPosition(query, this.#facts());
+      this.#lagBytes = Number(head > decoder.position ? head - decoder.position : 0n);
+      if (this.#lagBytes === 0) this.#caughtUpMs = clock.now();
+      else if (decoder.commitTimeMs > 0) this.#caughtUpMs = Math.max(this.#caughtUpMs ?? 0, decoder.commitTimeMs);
+      for (const counts of tables.takeCounts())
+        report({
+          type: 'source.changes',
+          source: this.name,
+          table: counts.topic,
+          create: counts.create,
+          update: counts.update,
+          delete: counts.delete,
+          read: 0,
+        });
+      if (beat % Math.max(1, Math.round(heartbeatMs / 1_000)) !== 0) continue;
+      const { added, removed } = await tables.refresh();
+      if (added.length + removed.length > 0) {
+        const changed = await keepPublications(this.#options, tables.all, query);
+        this.#plan(pipeline, log.state(this.name), {
+          again: false,
+          barrier: changed ? await runningTransactions(query) : [],
+        });
+      } else {
+        tables.checkVersions(log.state(this.name), snapshotter);
+      }
+      if (snapshotter.changes.any) pipeline.pump.want(formatLsn(lsn(parseLsn(writer.last.position ?? '0/0') + 1n)));
+      const slot = await readSlot(this.#options, query);
+      if (slot.kind !== 'usable') checkSlot(this.#options, slot, decoder.position);
+      if (slot.kind === 'usable' && slot.walStatus === 'unreserved') {
+        report({
+          type: 'source.notice',
+          source: this.name,
+          message: `the server is about to remove WAL that slot ${this.#options.slot} still needs`,
+          hint: 'Raise max_slot_wal_keep_size, or find out what holds tidemark up.',
+        });
+      }
+    }
+  }
+
+  /** Questions to whatever control connection there is at the moment. */
+  readonly #query: Query = async (sql, values) => {
+    const control = this.#control;
+    if (control === null)
+      throw new TidemarkError('SOURCE_UNREACHABLE', 'there is no connection to PostgreSQL at the moment', {
+        place: { source: this.name },
+      });
+    return queryOf(control, this.name)(sql, values);
+  };
+
+  #facts(): ServerFacts {
+    if (this.#server === null) throw new TidemarkError('INTERNAL', 'the server has not been asked yet');
+    return this.#server;
+  }
+
+  async #close(): Promise<void> {
+    this.#stopping.abort();
+    const pipeline = this.#pipeline;
+    if (pipeline === null) return;
+    const durable = await pipeline.writer.durable().catch(() => null);
+    if (durable !== null) await pipeline.largeValues.settle(durable.seq).catch(() => {});
+    await pipeline.largeValues.close();
+    await pipeline.reader.close();
+  }
+}
+
+/** Errors after which trying again can help without anybody doing something. */
+function isTransient(error: TidemarkError): boolean {
+  return error.code === 'SOURCE_UNREACHABLE' || error.code === 'SLOTS_EXHAUSTED' || error.code === 'SLOT_IN_USE';
+}
+
+function errorStatus(error: TidemarkError): NonNullable<SourceStatus['error']> {
+  return { code: error.code, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) };
+}
+
+function emptySnapshot(state: ReadonlyMap<string, string>): SnapshotStatus {
+  const running = [...state.keys()].some((name) => name.startsWith('snapshot:'));
+  return {
+    state: running ? 'running' : 'done',
+    rows: 0,
+    rowsEstimated: 0,
+    chunksLeft: 0,
+    rowsPerSecond: 0,
+    waitingFor: null,
+    tables: [],
+  };
+}

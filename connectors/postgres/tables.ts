@@ -1,0 +1,219 @@
+import { TidemarkError } from '../../base/errors.ts';
+import type { Report } from '../../model/events.ts';
+import type { LogWriter } from '../../model/log.ts';
+import { topicOf } from '../../model/table.ts';
+import type { Snapshotter } from '../../snapshot/snapshotter.ts';
+import type { CatalogTable, TableVersion } from './catalog.ts';
+import { hasIdentity, readTables, rewriteBetween, versionOf } from './catalog.ts';
+import type { PostgresTarget, TableSelection } from './options.ts';
+import type { RelationMessage } from './pgoutput.ts';
+import type { CapturedTable, Relation } from './relations.ts';
+import { buildRelation, messageOf } from './relations.ts';
+import type { Query } from './session.ts';
+import { TypeCache } from './types.ts';
+
+/** The selection of `tables` that a table falls under; the first that matches, exact names before patterns. */
+export function selectionOf(
+  selections: readonly TableSelection[],
+  schema: string,
+  name: string,
+): TableSelection | undefined {
+  const full = `${schema}.${name}`;
+  return (
+    selections.find(({ pattern }) => pattern === full) ??
+    selections.find(({ pattern }) => pattern.includes('*') && matcher(pattern).test(full))
+  );
+}
+
+function matcher(pattern: string): RegExp {
+  return new RegExp(`^${patternSource(pattern)}$`);
+}
+
+function patternSource(pattern: string): string {
+  return pattern.replaceAll(/[.+?^${}()|[\]\\]/g, String.raw`\$&`).replaceAll('*', '[^.]*');
+}
+
+/** A regular expression, as PostgreSQL reads it, for the names that any selection could match. */
+export function selectionsPattern(selections: readonly TableSelection[]): string {
+  return `^(${selections.map(({ pattern }) => patternSource(pattern)).join('|')})$`;
+}
+
+/** The captured tables: which they are, what they look like, and what happens when that changes. */
+export class Tables {
+  readonly #target: PostgresTarget;
+  readonly #query: Query;
+  readonly #report: Report;
+  readonly #types: TypeCache;
+  readonly #byOid = new Map<number, CapturedTable>();
+  readonly #byTopic = new Map<string, CapturedTable>();
+  readonly #relations = new Map<string, Relation>();
+  /** Relations as the catalog has the tables now, for reading; the stream may be behind it. */
+  readonly #current = new Map<string, Relation>();
+  /** The message that each relation was built from. */
+  readonly #messages = new Map<string, RelationMessage>();
+
+  constructor(target: PostgresTarget, query: Query, report: Report) {
+    this.#target = target;
+    this.#query = query;
+    this.#report = report;
+    this.#types = new TypeCache(query);
+  }
+
+  get all(): CapturedTable[] {
+    return [...this.#byTopic.values()];
+  }
+
+  captured(topic: string): CapturedTable | undefined {
+    return this.#byTopic.get(topic);
+  }
+
+  /** Changes of each table since the last call. */
+  *takeCounts(): Iterable<{ topic: string; create: number; update: number; delete: number }> {
+    for (const { topic, counts } of this.#relations.values()) {
+      if (counts.create + counts.update + counts.delete === 0) continue;
+      yield { topic, ...counts };
+      counts.create = counts.update = counts.delete = 0;
+    }
+  }
+
+  /** Reads the catalog. TABLE_UNKNOWN when a name without a pattern matches nothing. Returns the topics that were not captured before, and those that are gone. */
+  async refresh(): Promise<{ added: CapturedTable[]; removed: CapturedTable[] }> {
+    const { name: source, tables: selections } = this.#target;
+    const found = await readTables(this.#query, selectionsPattern(selections));
+    const added: CapturedTable[] = [];
+    const seen = new Set<number>();
+    for (const catalog of found) {
+      const selection = selectionOf(selections, catalog.schema, catalog.name);
+      if (selection === undefined) continue;
+      seen.add(catalog.oid);
+      const known = this.#byOid.get(catalog.oid);
+      if (known !== undefined && known.topic === topicOf(source, catalog.schema, catalog.name)) {
+        known.catalog = catalog;
+        continue;
+      }
+      const table = { topic: topicOf(source, catalog.schema, catalog.name), selection, catalog };
+      this.#byOid.set(catalog.oid, table);
+      this.#byTopic.set(table.topic, table);
+      added.push(table);
+    }
+    const removed = [...this.#byOid.values()].filter(({ catalog }) => !seen.has(catalog.oid));
+    for (const table of removed) {
+      this.#byOid.delete(table.catalog.oid);
+      if (this.#byTopic.get(table.topic) === table) this.#byTopic.delete(table.topic);
+    }
+    return { added, removed };
+  }
+
+  /** Fails for exact names that match no table: TABLE_UNKNOWN. */
+  requireAll(): void {
+    for (const { pattern } of this.#target.tables) {
+      if (pattern.includes('*') || this.all.some(({ catalog }) => `${catalog.schema}.${catalog.name}` === pattern))
+        continue;
+      throw new TidemarkError('TABLE_UNKNOWN', `there is no table ${pattern}`, {
+        place: { source: this.#target.name },
+        hint: 'Check schema and spelling in `tables` (names are case-sensitive), and that the user may see it. Views and partitions are captured by their tables.',
+      });
+    }
+    for (const table of this.all) this.#requireIdentity(table);
+  }
+
+  #requireIdentity({ catalog, selection }: CapturedTable): void {
+    if (selection.kind === 'stream' || hasIdentity(catalog)) return;
+    const name = `${catalog.schema}.${catalog.name}`;
+    throw new TidemarkError('TABLE_NO_KEY', `table ${name} has no primary key and no replica identity`, {
+      place: { source: this.#target.name, table: name },
+      hint:
+        `Publishing its updates would make the application's own UPDATE fail. Give it a primary key, run ALTER TABLE ${name} REPLICA IDENTITY FULL` +
+        ' (or USING INDEX a unique one on NOT NULL columns), or capture it as { name: …, kind: stream } if rows are only ever added.',
+    });
+  }
+
+  /** The relation that chunks of the table were last packed with. */
+  relationOf(topic: string): Relation | undefined {
+    return this.#current.get(topic);
+  }
+
+  /** The relation of a table as the catalog has it now. */
+  async current(topic: string, writer: LogWriter): Promise<Relation> {
+    const table = this.#byTopic.get(topic);
+    if (table === undefined)
+      throw new TidemarkError('TABLE_UNKNOWN', `table ${topic} is gone`, {
+        place: { source: this.#target.name, table: topic },
+      });
+    const relation = await buildRelation(this.#target.name, table, messageOf(table.catalog), this.#current.get(topic), {
+      types: this.#types,
+      writer,
+    });
+    this.#current.set(topic, relation);
+    return relation;
+  }
+
+  /** The relation that a message of the stream describes; null when it is not captured. */
+  async relation(message: RelationMessage, writer: LogWriter): Promise<Relation | null> {
+    const table = this.#byOid.get(message.oid);
+    if (table === undefined) return null;
+    const previous = this.#relations.get(table.topic);
+    const expected = this.#messages.get(table.topic) ?? messageOf(table.catalog);
+    if (!sameColumns(message, expected)) {
+      // The table changed: types may have, too (a composite's attributes).
+      this.#types.forget();
+      await this.refresh();
+    }
+    const relation = await buildRelation(this.#target.name, table, message, previous, { types: this.#types, writer });
+    this.#relations.set(table.topic, relation);
+    this.#messages.set(table.topic, message);
+    return relation;
+  }
+
+  /**
+   * Compares each table with what the log knows of it, and has it read again when rows may have changed without events
+   * (`on_schema_change`). Called when a table's columns change in the stream, and at each heartbeat for tables that send nothing.
+   */
+  checkVersions(state: ReadonlyMap<string, string>, snapshotter: Snapshotter): void {
+    for (const table of this.all) {
+      const text = JSON.stringify(versionOf(table.catalog));
+      const name = `version:${table.topic}`;
+      const known = this.#versions.get(name) ?? state.get(name);
+      if (known === text) continue;
+      this.#versions.set(name, text);
+      if (known !== undefined) this.#changed(table, JSON.parse(known) as TableVersion, snapshotter);
+      snapshotter.changes.set(name, text);
+    }
+  }
+  /** What `checkVersions` has set and the log may not hold yet. */
+  readonly #versions = new Map<string, string>();
+
+  #changed(table: CapturedTable, before: TableVersion, snapshotter: Snapshotter): void {
+    const { topic, selection, catalog } = table;
+    const rewrite = rewriteBetween(before, versionOf(catalog));
+    if (rewrite.kind === 'none') return;
+    const place = { source: this.#target.name, table: topic };
+    const why = rewrite.kind === 'table' ? rewrite.why : 'a partition was attached or created';
+    if (selection.onSchemaChange === 'stop') {
+      throw new TidemarkError('TABLE_CHANGED', `${why} in ${topic}, and on_schema_change is stop`, {
+        place,
+        hint: `Set on_schema_change: reread for this table, or run 'tidemark snapshot --table ${topic}' once it is.`,
+      });
+    }
+    const whole = rewrite.kind === 'table' || snapshotter.jobs.has(topic);
+    const where = rewrite.kind === 'partitions' && !whole ? `tableoid IN (${rewrite.oids.join(', ')})` : null;
+    this.#report({
+      type: 'source.notice',
+      source: this.#target.name,
+      table: topic,
+      message: `${why} in ${topic}: ${whole ? 'the table' : 'its new part'} is read again`,
+    });
+    snapshotter.begin(topic, { reread: whole, where, barrier: [] });
+  }
+}
+
+/** Whether a message describes the columns that are expected. */
+function sameColumns(message: RelationMessage, expected: RelationMessage): boolean {
+  const shape = ({ columns }: RelationMessage): string =>
+    JSON.stringify(columns.map(({ name, typeOid, typeModifier }) => [name, typeOid, typeModifier]));
+  return shape(message) === shape(expected);
+}
+
+export function catalogName(table: CatalogTable): string {
+  return `${table.schema}.${table.name}`;
+}

@@ -1,0 +1,288 @@
+import { isTidemarkError } from '../base/errors.ts';
+import { backoffMs } from '../base/retry.ts';
+import type { SnapshotStatus } from '../model/source.ts';
+import { IncompleteKeys } from './incomplete.ts';
+import type { Job } from './job.ts';
+import { loadJob, newJob, rangeTask, rewind, storeJob } from './job.ts';
+import type { SnapshotOptions, Task, WaitingChunk } from './options.ts';
+import type { Chunk } from './port.ts';
+import { Publisher } from './publisher.ts';
+import { StateChanges } from './state-changes.ts';
+import { snapshotStatus } from './status.ts';
+
+const keysPerRead = 100;
+const barrierPollMs = 250;
+const retryFirstMs = 200;
+
+/**
+ * Reads tables into the log while the stream goes on (docs/snapshot.md). Workers read chunks; the stream's side calls `reached`
+ * between transactions, where the chunks whose HIGH has been reached are published.
+ */
+export class Snapshotter {
+  readonly changes: StateChanges = new StateChanges();
+  readonly incomplete: IncompleteKeys;
+  readonly jobs: Map<string, Job> = new Map<string, Job>();
+  readonly #options: SnapshotOptions;
+  readonly #publisher: Publisher;
+  #waiting: WaitingChunk[] = [];
+  #waitingFor: string | null = null;
+  #wake: PromiseWithResolvers<void> = Promise.withResolvers<void>();
+
+  constructor(options: SnapshotOptions) {
+    this.#options = options;
+    const state = options.log.state(options.stream);
+    this.incomplete = new IncompleteKeys(this.changes, state);
+    for (const [name, text] of state) {
+      if (!name.startsWith('snapshot:')) continue;
+      const topic = name.slice('snapshot:'.length);
+      this.jobs.set(topic, loadJob(topic, text, options.clock.monotonic()));
+    }
+    this.#publisher = new Publisher(options, this);
+  }
+
+  /**
+   * Begins to read a table (again). `reread`: what the topic holds and the read does not see is deleted at the end. A job for the same
+   * topic is begun anew. Its state travels with the next commit.
+   */
+  begin(topic: string, options: { reread: boolean; where: string | null; barrier: readonly string[] }): Job {
+    const { window, writer, clock } = this.#options;
+    const running = this.jobs.get(topic);
+    const oldest = window.oldestSeq ?? writer.last.seq + 1;
+    const earlier =
+      running === undefined || running.ghostsBefore === 0 ? oldest : Math.min(running.ghostsBefore, oldest);
+    // Rows that an unfinished job has published stay right: the new one deletes only what is older than both.
+    const job = newJob(topic, clock.monotonic(), {
+      where: options.where,
+      ghostsBefore: options.reread && options.where === null ? earlier : 0,
+      barrier: [...new Set([...options.barrier, ...(running?.barrier ?? [])])],
+    });
+    if (running !== undefined) {
+      this.#discard(running);
+      job.done.promise.then(running.done.resolve, running.done.reject);
+    }
+    this.jobs.set(topic, job);
+    this.changes.set(`snapshot:${topic}`, storeJob(job));
+    this.changes.set(`consistent:${topic}`, null);
+    this.#wakeUp();
+    return job;
+  }
+
+  /** The table is gone or no longer captured. */
+  cancel(topic: string, reason: Error): void {
+    const job = this.jobs.get(topic);
+    this.incomplete.resolveAll(topic);
+    if (job === undefined) return;
+    this.#discard(job);
+    this.jobs.delete(topic);
+    this.changes.set(`snapshot:${topic}`, null);
+    job.done.reject(reason);
+  }
+
+  /** An update of a row came without a value that is not held: the row is read by its key, and the topic is not consistent until then. */
+  hold(topic: string, key: string, values: readonly string[]): void {
+    this.incomplete.hold(topic, key, values);
+    if (this.jobs.has(topic)) return;
+    const job = newJob(topic, this.#options.clock.monotonic(), { where: null, ghostsBefore: 0, barrier: [] });
+    job.ranges = [];
+    this.jobs.set(topic, job);
+    this.changes.set(`snapshot:${topic}`, storeJob(job));
+    this.changes.set(`consistent:${topic}`, null);
+    this.#wakeUp();
+  }
+
+  /** Whether `reached` has something to do: chunks that wait, or state that no commit has taken along. */
+  get pending(): boolean {
+    return this.#waiting.length > 0 || this.changes.any || this.jobs.size > 0;
+  }
+
+  /** The stream has come to `position` and no transaction is open: publishes what is due. */
+  async reached(position: string, timeMs: number): Promise<void> {
+    const { order, window } = this.#options;
+    const late: WaitingChunk[] = [];
+    for (const waiting of this.#waiting.splice(0)) {
+      if (!order.covers(position, waiting.chunk.high)) {
+        late.push(waiting);
+        continue;
+      }
+      if (waiting.task.kind === 'range' && waiting.attempt !== waiting.task.range.attempt) {
+        window.close(waiting.read);
+        continue;
+      }
+      await this.#publisher.publish(waiting, position, timeMs);
+      window.close(waiting.read);
+    }
+    this.#waiting.push(...late);
+    for (const job of [...this.jobs.values()]) {
+      const finished = job.ranges?.length === 0 && !this.incomplete.has(job.topic);
+      if (finished && !this.#isWaiting(job)) await this.#publisher.finish(job, position, timeMs);
+    }
+    if (this.changes.any) {
+      this.#options.writer.mark({ position, timeMs, state: this.changes.take() ?? {} });
+    }
+    this.#wakeUp();
+  }
+
+  /** Reads until aborted. Rejects with what needs a person. */
+  async run(signal: AbortSignal): Promise<void> {
+    const stop = (): void => this.#wakeUp();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      await Promise.all(Array.from({ length: this.#options.parallel }, async () => this.#work(signal)));
+    } finally {
+      signal.removeEventListener('abort', stop);
+      for (const { read } of this.#waiting.splice(0)) this.#options.window.close(read);
+      for (const job of this.jobs.values()) job.ranges?.forEach(rewind);
+    }
+  }
+
+  status(): SnapshotStatus {
+    return snapshotStatus(this.jobs.values(), {
+      now: this.#options.clock.monotonic(),
+      chunkRows: this.#options.chunkRows,
+      waitingFor: this.#waitingFor,
+    });
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted;) {
+      // Taken before looking, so that what happens meanwhile is not missed.
+      const wake = this.#wake.promise;
+      const task = await this.#nextTask();
+      if (task === null) {
+        await wake;
+        continue;
+      }
+      setReading(task, true);
+      try {
+        await this.#read(task, signal);
+        failures = 0;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (isTidemarkError(error, 'TABLE_UNKNOWN')) {
+          this.cancel(task.job.topic, error);
+        } else if (isTidemarkError(error, 'SOURCE_UNREACHABLE') || isTidemarkError(error, 'SLOTS_EXHAUSTED')) {
+          const waitMs = backoffMs(failures++, retryFirstMs, this.#options.random);
+          await this.#options.clock.sleep(waitMs, signal).catch(() => {});
+        } else {
+          throw error;
+        }
+      } finally {
+        setReading(task, false);
+        this.#wakeUp();
+      }
+    }
+  }
+
+  async #read(task: Task, signal: AbortSignal): Promise<void> {
+    const { reader, window, chunkRows, nudge } = this.#options;
+    const { job } = task;
+    if (!(await this.#passBarrier(job, signal))) return;
+    const attempt = task.kind === 'range' ? task.range.attempt : 0;
+    const read = window.open();
+    let chunk: Chunk;
+    try {
+      chunk = await reader.read(
+        {
+          topic: job.topic,
+          where: job.where,
+          rowsMax: chunkRows,
+          ...(task.kind === 'range'
+            ? { range: { after: task.range.readAfter, upTo: task.range.upTo } }
+            : { range: { after: null, upTo: null }, keys: task.keys.map(({ values }) => values) }),
+        },
+        signal,
+      );
+    } catch (error) {
+      window.close(read);
+      throw error;
+    }
+    const current = this.jobs.get(job.topic) === job && (task.kind === 'keys' || task.range.attempt === attempt);
+    if (!current || signal.aborted) {
+      window.close(read);
+      return;
+    }
+    read.low = chunk.low;
+    window.saw(chunk.low);
+    if (task.kind === 'range') {
+      task.range.readAfter = chunk.lastKey;
+      task.range.readToEnd = chunk.lastKey === null;
+      task.range.waiting++;
+    }
+    this.#waiting.push({ task, attempt, chunk, read });
+    nudge(chunk.high);
+  }
+
+  /** Waits until every transaction of the job's barrier is seen by reads. False when aborted meanwhile. */
+  async #passBarrier(job: Job, signal: AbortSignal): Promise<boolean> {
+    const { reader, clock, window } = this.#options;
+    while (job.barrier.length > 0) {
+      const seen = await reader.visibility();
+      window.saw(seen);
+      const left = job.barrier.filter((txId) => !seen.includes(txId));
+      job.barrier = left;
+      if (left.length === 0) break;
+      this.#waitingFor = await reader.describeWait(left);
+      await clock.sleep(barrierPollMs, signal).catch(() => {});
+      if (signal.aborted) return false;
+    }
+    this.#waitingFor = null;
+    return true;
+  }
+
+  async #nextTask(): Promise<Task | null> {
+    const { parallel } = this.#options;
+    if (this.#waiting.length >= 2 * parallel) return null;
+    for (const job of this.jobs.values()) {
+      if (job.ranges === null) {
+        if (job.splitting) continue;
+        await this.#split(job);
+      }
+      for (const range of job.ranges ?? []) {
+        if (!range.reading && !range.readToEnd && range.waiting < 2) return { kind: 'range', job, range };
+      }
+      if (job.ranges?.length === 0 && !job.readingKeys && !this.#isWaiting(job)) {
+        const keys = this.incomplete.some(job.topic, keysPerRead);
+        if (keys.length > 0) return { kind: 'keys', job, keys };
+      }
+    }
+    return null;
+  }
+
+  async #split(job: Job): Promise<void> {
+    const { reader, chunkRows, parallel, report, stream } = this.#options;
+    job.splitting = true;
+    try {
+      job.rowsEstimated = await reader.estimate(job.topic);
+      const parts = job.rowsEstimated > 4 * chunkRows ? 2 * parallel : 1;
+      const ranges = parts > 1 ? await reader.split(job.topic, parts) : [{ after: null, upTo: null }];
+      job.ranges = ranges.map(rangeTask);
+      report({ type: 'snapshot.started', source: stream, table: job.topic, rowsEstimated: job.rowsEstimated });
+    } finally {
+      job.splitting = false;
+    }
+  }
+
+  #isWaiting(job: Job): boolean {
+    return this.#waiting.some(({ task }) => task.job === job);
+  }
+
+  #discard(job: Job): void {
+    const { window } = this.#options;
+    this.#waiting = this.#waiting.filter((waiting) => {
+      if (waiting.task.job !== job) return true;
+      window.close(waiting.read);
+      return false;
+    });
+    for (const range of job.ranges ?? []) range.attempt++;
+  }
+
+  #wakeUp(): void {
+    this.#wake.resolve();
+    this.#wake = Promise.withResolvers<void>();
+  }
+}
+
+function setReading(task: Task, reading: boolean): void {
+  if (task.kind === 'range') task.range.reading = reading;
+  else task.job.readingKeys = reading;
+}
