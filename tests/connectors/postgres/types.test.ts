@@ -4,10 +4,12 @@ import { loadTypes, TypeCache } from '../../../connectors/postgres/types.ts';
 import type { CatalogQuery } from '../../../connectors/postgres/types.ts';
 import type { DataType } from '../../../model/data-type.ts';
 import { scalar } from '../../../model/data-type.ts';
+import { columnJsonEncoder } from '../../../model/json.ts';
+import { ByteWriter } from '../../../model/json-writer.ts';
 import { defaultMajor, postgresMajors } from '../../servers/postgres.ts';
 import { connectTo, describePostgres, describePostgresServer } from '../../servers/suite.ts';
 import { newerCases, typeCases, typesSetup } from './types-cases.ts';
-import { compareWithToJson, sessionSettings, typesByName } from './types-oracle.ts';
+import { compareWithToJson, oneColumnTable, sessionSettings, typesByName } from './types-oracle.ts';
 
 type Query = (sql: string, values?: readonly unknown[]) => Promise<Record<string, string | null>[]>;
 
@@ -30,6 +32,35 @@ describePostgres('types of PostgreSQL', (database) => {
 
   it('reads every value of every type into the JSON that to_json prints', async () => {
     await expectEveryTypeAsToJson(async (sql, values) => database.query(sql, values), database.major);
+  });
+
+  it('passes bytes that are not UTF-8 as to_json does, and tells them where a document is wanted', async () => {
+    const name = `${database.name}_ascii`;
+    await database.query(`CREATE DATABASE ${name} ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0`);
+    try {
+      const client = await connectTo(database.url.replace(database.name, name));
+      // With UTF8, which pg asks for, the server refuses to send such bytes at all.
+      await client.query('SET client_encoding = SQL_ASCII');
+      const { rows } = await client.query<{ bytes: string; json: string }>(`
+        SELECT encode(bytes, 'hex') AS bytes, encode(textsend(to_json(convert_from(bytes, 'SQL_ASCII'))::text), 'hex') AS json
+        FROM unnest(ARRAY['\\x61ff22c3', '\\xe9', '\\xeda080', '\\xc3a9']::bytea[]) AS bytes`);
+      await client.end();
+      expect(rows).toHaveLength(4);
+      const table = oneColumnTable(scalar('text'), 'text');
+      const strict = columnJsonEncoder(table, 0);
+      const lenient = columnJsonEncoder(table, 0, { poison: 'text' });
+      for (const { bytes, json } of rows) {
+        const into = new ByteWriter();
+        const text = Buffer.from(bytes, 'hex');
+        lenient.write(text, 0, text.length, into);
+        expect(into.bytes().toString('hex')).toBe(json);
+        const asked = (): string => strict.stringify(text, 0, text.length);
+        if (bytes === 'c3a9') expect(asked()).toBe('"é"');
+        else expect(asked).toThrow(expect.objectContaining({ code: 'VALUE_INVALID' }));
+      }
+    } finally {
+      await database.query(`DROP DATABASE ${name} WITH (FORCE)`);
+    }
   });
 
   describe('in the catalog', () => {
