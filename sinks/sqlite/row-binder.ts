@@ -10,6 +10,7 @@ import { fieldNull, fieldPositions, readFields } from '../../model/row.ts';
 import type { FieldPositions } from '../../model/row.ts';
 import type { Table } from '../../model/table.ts';
 import { columnSources } from '../shape.ts';
+import type { LayoutColumn } from './layout.ts';
 
 /** What node:sqlite binds for us. */
 export type Bound = string | number | bigint | null;
@@ -65,12 +66,16 @@ export class RowBinder {
   /** Encoders of arrays and composites by their position in the table; made when the first one is met. */
   readonly #encoders: (ColumnJsonEncoder | undefined)[] = [];
 
-  constructor(table: Table, columns: readonly { readonly id: number }[]) {
+  constructor(table: Table, columns: readonly LayoutColumn[]) {
     this.#table = table;
     this.#sources = columnSources(table, columns);
-    this.#bindings = Int8Array.from(this.#sources, (source) => {
+    this.#bindings = Int8Array.from(this.#sources, (source, position) => {
       const column = table.columns[source];
-      return column === undefined ? asText : bindingOf(column.type);
+      if (column === undefined) return asText;
+      const binding = bindingOf(column.type);
+      // A number bound to a column that has become TEXT would be written as SQLite prints doubles.
+      const number = binding === asInteger || binding === asFloat;
+      return number && columns[position]?.affinity === 'TEXT' ? asAscii : binding;
     });
     this.#fields = fieldPositions(table.columns.length);
   }
