@@ -44,7 +44,9 @@ function runCheck(title: string, [program, ...args]: [string, ...string[]], into
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const good = result.status === 0;
   console.log(`${good ? 'ok  ' : 'FAIL'} ${title} (${program} ${args.join(' ')}), ${seconds} s`);
-  if (!good) console.log(`${result.stdout ?? ''}${result.stderr ?? ''}${result.error ? messageOf(result.error) : ''}`);
+  const output = `${result.stdout ?? ''}${result.stderr ?? ''}${result.error ? messageOf(result.error) : ''}`;
+  // Warnings do not fail the run, but nobody mends what nobody sees.
+  if (!good || /[1-9][0-9]* warning/.test(output)) console.log(output);
   into[good ? 'passed' : 'failed']++;
 }
 

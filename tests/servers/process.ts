@@ -116,13 +116,17 @@ export function watchOver(directory: string): { release(): void } {
     trap '' INT TERM HUP
     cat > /dev/null
     [ -e "$1" ] || exit 0
+    running() {
+      if [ -d /proc/self ]; then grep -l -a -F -e "$1" /proc/[0-9]*/cmdline 2> /dev/null | cut -d / -f 3; else pgrep -f "$1"; fi
+    }
     for signal in QUIT KILL; do
-      for folder in /proc/[0-9]*; do
-        pid=\${folder#/proc/}
-        [ "$pid" = "$$" ] && continue
-        if tr '\\0' '\\n' < "$folder/cmdline" 2> /dev/null | grep -q -F -e "$1"; then kill -$signal "$pid" 2> /dev/null; found=1; fi
+      for pid in $(running "$1"); do [ "$pid" = "$$" ] || kill -$signal "$pid" 2> /dev/null; done
+      for turn in 1 2 3 4 5; do
+        others=0
+        for pid in $(running "$1"); do [ "$pid" = "$$" ] || ! kill -0 "$pid" 2> /dev/null || others=1; done
+        [ $others = 0 ] && break
+        sleep 0.2
       done
-      [ -n "$found" ] && sleep 1
     done
     rm -rf "$1"`;
   const shell = spawn('/bin/sh', ['-c', script, 'tidemark-watch', directory], {
