@@ -39,13 +39,7 @@ export async function postgresTarget(source: SourceConfig): Promise<PostgresTarg
 
 function selection(table: TableConfig): TableSelection {
   const { kind, exclude, onSchemaChange, where } = table;
-  const pattern = `${namePart(table.schema, table.isPattern)}.${namePart(table.table, table.isPattern)}`;
-  return { pattern, kind, key: table.key ?? [], exclude, onSchemaChange, where };
-}
-
-/** A literal name is quoted when it holds what would mean something in a pattern. */
-function namePart(name: string, isPattern: boolean): string {
-  return !isPattern && /[.*?"\s]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name;
+  return { schema: table.schema, table: table.table, isPattern: table.isPattern, kind, key: table.key ?? [], exclude, onSchemaChange, where };
 }
 
 async function readTls(source: string, tls: TlsConfig): Promise<TlsFiles> {

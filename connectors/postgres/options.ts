@@ -5,8 +5,10 @@ import type { Log } from '../../model/log.ts';
 
 /** One entry of `tables`: a name or a pattern (`*` within a part) with what the file says of it. */
 export interface TableSelection {
-  /** `schema.table`; either part may hold `*`. */
-  readonly pattern: string;
+  readonly schema: string;
+  readonly table: string;
+  /** Whether `*` in either part stands for anything. */
+  readonly isPattern: boolean;
   readonly kind: 'table' | 'stream';
   /** Key columns by name, for streams and for tables whose key the database does not know; empty for the key that it knows. */
   readonly key: readonly string[];

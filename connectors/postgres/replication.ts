@@ -6,7 +6,7 @@ import { formatLsn, lsn } from '../../model/position.ts';
 import type { Lsn } from '../../model/position.ts';
 import { CopySocket } from './copy-socket.ts';
 import type { PostgresTarget } from './options.ts';
-import { clientConfig, identifier, literal, sourceError } from './session.ts';
+import { clientConfig, identifier, literal, matchEncoding, sourceError } from './session.ts';
 
 /**
  * One replication connection: START_REPLICATION, the messages, keepalives and acknowledgements.
@@ -104,6 +104,7 @@ export class Replication {
     options: { protocol: number; publications: readonly string[] },
     signal: AbortSignal,
   ): Promise<void> {
+    await client.query(matchEncoding);
     const socket = new CopySocket(client);
     this.#socket = socket;
     const names = literal(options.publications.map(identifier).join(','));

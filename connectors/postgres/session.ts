@@ -22,6 +22,10 @@ const sessionSettings = {
   idle_in_transaction_session_timeout: '0',
 };
 
+/** A SQL_ASCII database holds bytes of any encoding, and refuses to convert what is not valid UTF-8: they are taken as they are. */
+export const matchEncoding =
+  "SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) WHERE current_setting('server_encoding') = 'SQL_ASCII'";
+
 const connectTimeoutMs = 10_000;
 
 export type Query = (sql: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
@@ -33,6 +37,7 @@ export async function connect(target: PostgresTarget, purpose: string, replicati
   client.on('error', () => {});
   try {
     await client.connect();
+    await client.query(matchEncoding);
   } catch (error) {
     void client.end().catch(() => {});
     throw sourceError(error, target.name);

@@ -3,7 +3,7 @@ import type { Report } from '../../model/events.ts';
 import type { LogWriter } from '../../model/log.ts';
 import { topicOf } from '../../model/table.ts';
 import type { Snapshotter } from '../../snapshot/snapshotter.ts';
-import type { CatalogTable, TableVersion } from './catalog.ts';
+import type { TableVersion } from './catalog.ts';
 import { hasIdentity, readTables, rewriteBetween, versionOf } from './catalog.ts';
 import type { PostgresTarget, TableSelection } from './options.ts';
 import type { RelationMessage } from './pgoutput.ts';
@@ -12,30 +12,20 @@ import { buildRelation, messageOf } from './relations.ts';
 import type { Query } from './session.ts';
 import { TypeCache } from './types.ts';
 
-/** The selection of `tables` that a table falls under; the first that matches, exact names before patterns. */
-export function selectionOf(
+/** The selection of `tables` that a table falls under: an exact name before patterns, the first of these. */
+function selectionOf(
   selections: readonly TableSelection[],
   schema: string,
   name: string,
 ): TableSelection | undefined {
-  const full = `${schema}.${name}`;
-  return (
-    selections.find(({ pattern }) => pattern === full) ??
-    selections.find(({ pattern }) => pattern.includes('*') && matcher(pattern).test(full))
-  );
+  const exact = selections.find((selection) => !selection.isPattern && selection.schema === schema && selection.table === name);
+  return exact ?? selections.find((selection) => selection.isPattern && new RegExp(`^${patternSource(selection)}$`).test(`${schema}.${name}`));
 }
 
-function matcher(pattern: string): RegExp {
-  return new RegExp(`^${patternSource(pattern)}$`);
-}
-
-function patternSource(pattern: string): string {
-  return pattern.replaceAll(/[.+?^${}()|[\]\\]/g, String.raw`\$&`).replaceAll('*', '[^.]*');
-}
-
-/** A regular expression, as PostgreSQL reads it, for the names that any selection could match. */
-export function selectionsPattern(selections: readonly TableSelection[]): string {
-  return `^(${selections.map(({ pattern }) => patternSource(pattern)).join('|')})$`;
+/** A regular expression, to JavaScript and to PostgreSQL alike, for the names that a selection means. */
+function patternSource({ schema, table, isPattern }: TableSelection): string {
+  const escaped = `${schema}.${table}`.replaceAll(/[.+?^${}()|[\]\\*]/g, String.raw`\$&`);
+  return isPattern ? escaped.replaceAll(String.raw`\*`, '[^.]*') : escaped;
 }
 
 /** The captured tables: which they are, what they look like, and what happens when that changes. */
@@ -79,7 +69,7 @@ export class Tables {
   /** Reads the catalog. TABLE_UNKNOWN when a name without a pattern matches nothing. Returns the topics that were not captured before, and those that are gone. */
   async refresh(): Promise<{ added: CapturedTable[]; removed: CapturedTable[] }> {
     const { name: source, tables: selections } = this.#target;
-    const found = await readTables(this.#query, selectionsPattern(selections));
+    const found = await readTables(this.#query, `^(${selections.map(patternSource).join('|')})$`);
     const added: CapturedTable[] = [];
     const seen = new Set<number>();
     for (const catalog of found) {
@@ -106,10 +96,9 @@ export class Tables {
 
   /** Fails for exact names that match no table: TABLE_UNKNOWN. */
   requireAll(): void {
-    for (const { pattern } of this.#target.tables) {
-      if (pattern.includes('*') || this.all.some(({ catalog }) => `${catalog.schema}.${catalog.name}` === pattern))
-        continue;
-      throw new TidemarkError('TABLE_UNKNOWN', `there is no table ${pattern}`, {
+    for (const { schema, table, isPattern } of this.#target.tables) {
+      if (isPattern || this.all.some(({ catalog }) => catalog.schema === schema && catalog.name === table)) continue;
+      throw new TidemarkError('TABLE_UNKNOWN', `there is no table ${schema}.${table}`, {
         place: { source: this.#target.name },
         hint: 'Check schema and spelling in `tables` (names are case-sensitive), and that the user may see it. Views and partitions are captured by their tables.',
       });
@@ -212,8 +201,4 @@ function sameColumns(message: RelationMessage, expected: RelationMessage): boole
   const shape = ({ columns }: RelationMessage): string =>
     JSON.stringify(columns.map(({ name, typeOid, typeModifier }) => [name, typeOid, typeModifier]));
   return shape(message) === shape(expected);
-}
-
-export function catalogName(table: CatalogTable): string {
-  return `${table.schema}.${table.name}`;
 }
