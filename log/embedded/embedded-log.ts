@@ -7,7 +7,7 @@ import type { Frontier, Log, LogReader, LogWriter, ReadOptions, TopicInfo } from
 import type { Table } from '../../model/table.ts';
 import { corrupt } from './format.ts';
 import { readManifest, writeManifest } from './manifest.ts';
-import { SegmentReader } from './reader.ts';
+import { StreamReader } from './reader.ts';
 import { newestRows } from './rows.ts';
 import type { LogManifest } from './schema-registry.ts';
 import { SchemaRegistry } from './schema-registry.ts';
@@ -22,7 +22,13 @@ export interface EmbeddedLogOptions {
   readonly report?: Report;
   /** Length from which on a segment is followed by another. Default 32 MiB. */
   readonly segmentBytes?: number;
+  /** A stream is compacted when its sealed segments are longer than this and than what it was compacted to before. Default 256 MiB. */
+  readonly compactBytes?: number;
+  /** A cursor that lags behind holds compaction back until the segments are longer than this. Default 1 GiB. */
+  readonly retainBytes?: number;
 }
+
+const mebibyte = 1024 * 1024;
 
 /** Opens the log, repairing what a crash left. Fails with LOG_CORRUPT, LOG_FORMAT, or what the files say. */
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log> {
@@ -34,7 +40,9 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
     clock,
     schemas,
     report: options.report ?? (() => undefined),
-    segmentBytes: options.segmentBytes ?? 32 * 1024 * 1024,
+    segmentBytes: options.segmentBytes ?? 32 * mebibyte,
+    compactBytes: options.compactBytes ?? 256 * mebibyte,
+    retainBytes: options.retainBytes ?? 1024 * mebibyte,
   };
   const log = new EmbeddedLog(context);
   await log.open();
@@ -45,14 +53,21 @@ async function openRegistry(files: Files, clock: Clock, directory: string): Prom
   const path = join(directory, 'log.json');
   let manifest = await readManifest<LogManifest>(files, path);
   if (!manifest) {
-    await files.makeDirectory(directory);
-    await files.syncDirectory(dirname(directory));
+    await makeDurableDirectory(files, directory);
     const others = (await files.list(directory)).filter((name) => !name.startsWith('log.json'));
     if (others.length > 0) throw corrupt(path, 0, `it is missing beside ${others.join(', ')}`);
     manifest = { epoch: Math.floor(clock.now() / 1000), schemas: [] };
     await writeManifest(files, path, manifest);
   }
   return new SchemaRegistry(files, path, manifest);
+}
+
+/** Makes a folder and those above it, so that a crash takes none of them away again. */
+async function makeDurableDirectory(files: Files, directory: string): Promise<void> {
+  const made: string[] = [];
+  for (let path = directory; !(await files.exists(path)); path = dirname(path)) made.push(path);
+  await files.makeDirectory(directory);
+  for (const path of made) await files.syncDirectory(dirname(path));
 }
 
 class EmbeddedLog implements Log {
@@ -88,7 +103,7 @@ class EmbeddedLog implements Log {
   }
 
   read(stream: string, options: ReadOptions): LogReader {
-    return new SegmentReader(this.#stream(stream), options);
+    return new StreamReader(this.#stream(stream), options);
   }
 
   frontier(stream: string): Frontier {
@@ -109,18 +124,18 @@ class EmbeddedLog implements Log {
 
   async *rows(topic: string, options: { upToSeq: number; newestBefore?: number }): AsyncIterable<ChangeBatch> {
     for (const stream of this.#streams.values()) {
-      const reader = this.read(stream.name, { fromSeq: 0, topics: new Set([topic]), follow: false });
-      try {
-        yield* newestRows(reader, options.upToSeq, options.newestBefore ?? Infinity);
-      } finally {
-        await reader.close();
-      }
+      const { upToSeq, newestBefore = Infinity } = options;
+      if (stream.holds(topic)) yield* newestRows(stream, topic, upToSeq, newestBefore);
     }
   }
 
-  registerCursor(_stream: string, _name: string, _seq: number | null): void {}
+  registerCursor(stream: string, name: string, seq: number | null): void {
+    this.#stream(stream).registerCursor(name, seq);
+  }
 
-  async compact(_stream: string): Promise<void> {}
+  async compact(stream: string): Promise<void> {
+    await this.#stream(stream).compact();
+  }
 
   async close(): Promise<void> {
     const results = await Promise.allSettled([...this.#streams.values()].map(async (stream) => stream.close()));

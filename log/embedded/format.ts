@@ -176,7 +176,8 @@ export interface FileHead {
 
 /** Checks the first 32 bytes of a file. */
 export function decodeFileHead(head: Buffer, path: string): FileHead {
-  if (head.length < fileHeadBytes || head.readUInt32LE(24) !== crc32(head.subarray(0, 24))) {
+  const isWhole = head.length >= fileHeadBytes && head.readUInt32LE(24) === crc32(head.subarray(0, 24));
+  if (!isWhole || head.readUInt32LE(28) !== 0) {
     throw corrupt(path, 0, 'its head fails the checksum');
   }
   if (head.toString('latin1', 0, 8) !== fileMagic) throw corrupt(path, 0, 'it does not begin as a file of the log');

@@ -4,6 +4,7 @@ import type { File } from '../../base/files.ts';
 import { ChangeCursor, emptyBatch } from '../../model/change.ts';
 import type { ChangeBatch } from '../../model/change.ts';
 import type { Frontier, LogReader, Piece, ReadBatch, ReadOptions } from '../../model/log.ts';
+import { BaseReader } from './base-reader.ts';
 import { corrupt, flagSnapshot, kindCommit, kindMark, kindNote, kindPiece, kindTransaction } from './format.ts';
 import { FrameReader, HeaderReader } from './frames.ts';
 import type { Meta } from './meta.ts';
@@ -13,8 +14,8 @@ import type { Stream } from './stream.ts';
 
 const bytesMaxDefault = 1024 * 1024;
 
-/** Reads a stream's segments in order. Hands out views of its read blocks, each block fresh. */
-export class SegmentReader implements LogReader {
+/** Reads a stream: the base, when the reader is from before the horizon, then segment by segment. Hands out views of fresh blocks. */
+export class StreamReader implements LogReader {
   readonly #stream: Stream;
   readonly #options: ReadOptions;
   readonly #cursor = new ChangeCursor();
@@ -24,10 +25,13 @@ export class SegmentReader implements LogReader {
   readonly #stop: { ordinal: number; end: number } | null;
   #segment: Segment | null = null;
   #file: File | null = null;
+  #base: BaseReader | null = null;
   #frames: FrameReader | null = null;
   #reached: Frontier;
   /** What the transaction that is being handed over in pieces says in its commit. */
   #large: { meta: Meta; snapshot: boolean } | null = null;
+  /** Ordinal of the last segment that was read to its end, alone or as a part of a base. */
+  #passed = 0;
   #closed = false;
   #busy = false;
   #wake: (() => void) | null = null;
@@ -40,6 +44,12 @@ export class SegmentReader implements LogReader {
     const newest = stream.segments.at(-1);
     this.#stop = options.follow ? null : { ordinal: newest?.ordinal ?? 0, end: newest?.durableEnd ?? 0 };
     options.signal?.addEventListener('abort', this.#onAbort);
+    stream.readers.add(this);
+  }
+
+  /** The newest transaction that the reader has whole. */
+  get reachedSeq(): number {
+    return this.#reached.seq;
   }
 
   async next(bytesMax = bytesMaxDefault): Promise<ReadBatch | null> {
@@ -57,7 +67,9 @@ export class SegmentReader implements LogReader {
     for (;;) {
       if (this.#closed || this.#options.signal?.aborted === true) return null;
       if (this.#stream.closed) throw this.#stream.closedError();
-      const frames = this.#frames ?? (await this.#enter());
+      if (!this.#segment && !this.#base) await this.#enter();
+      if (this.#base) return await this.#nextOfBase(this.#base, bytesMax);
+      const frames = this.#frames;
       if (frames) {
         const limit = this.#limit();
         if (frames.nextOffset < limit) {
@@ -65,10 +77,8 @@ export class SegmentReader implements LogReader {
           const pieces = await this.#take(frames, limit, bytesMax);
           return { pieces, reached: this.#reached };
         }
-        if (this.#segment?.sealed === true && frames.nextOffset >= this.#segment.durableEnd && !this.#atStop()) {
-          const { ordinal } = this.#segment;
+        if (this.#atSegmentsEnd(frames)) {
           await this.#leave();
-          await this.#enterAfter(ordinal);
           continue;
         }
       }
@@ -83,39 +93,45 @@ export class SegmentReader implements LogReader {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#stream.readers.delete(this);
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.#wake?.();
     if (!this.#busy) await this.#leave();
   }
 
-  /** Finds the reader's place the first time; null while the stream does not exist. */
-  async #enter(): Promise<FrameReader | null> {
-    const { segments } = this.#stream;
-    const seq = this.#reached.seq;
-    let found: Segment | undefined;
-    for (const segment of segments) {
-      if (segment.head.frontier.seq > seq && found) break;
-      found = segment;
-      if (segment.sealed && segment.lastSeq > seq) break;
+  /** Finds the reader's place: the base or a segment; neither while the stream does not exist, or behind the stop. */
+  async #enter(): Promise<void> {
+    const { base, segments, frontier } = this.#stream;
+    const { seq } = this.#reached;
+    if (segments.length === 0) return;
+    if (seq > frontier.seq) throw aheadOfLog(this.#stream, seq);
+    if (base && seq < base.seq) {
+      const file = await base.shared.acquire();
+      this.#base = new BaseReader(base, file, seq, (topic) => this.#wants(topic));
+      return;
     }
-    if (!found) return null;
-    if (seq > this.#stream.frontier.seq) throw aheadOfLog(this.#stream, seq);
-    const file = await found.shared.acquire();
+    // Marks may fill whole segments: of those that begin at the same transaction, go on behind the one read last.
+    const found = segments.find(
+      (segment) => segment.ordinal > this.#passed && (!segment.sealed || segment.lastSeq > seq || this.#passed > 0),
+    );
+    if (!found || (this.#stop && found.ordinal > this.#stop.ordinal)) return;
+    const isNext = this.#passed > 0 && found.ordinal === this.#passed + 1;
     this.#segment = found;
+    const file = await found.shared.acquire();
     this.#file = file;
-    const { frontier } = found.head;
-    if (frontier.seq === seq) this.#reached = frontier;
-    this.#frames = this.#framesOf(found, file, await found.seek(file, seq));
-    return this.#frames;
+    if (found.head.frontier.seq === seq) this.#reached = found.head.frontier;
+    this.#frames = this.#framesOf(found, file, isNext ? found.start : await found.seek(file, seq));
   }
 
-  async #enterAfter(ordinal: number): Promise<void> {
-    const next = this.#stream.segments.find((segment) => segment.ordinal > ordinal);
-    if (!next) throw this.#stream.closedError();
-    const file = await next.shared.acquire();
-    this.#segment = next;
-    this.#file = file;
-    this.#frames = this.#framesOf(next, file, next.start);
+  async #nextOfBase(reader: BaseReader, bytesMax: number): Promise<ReadBatch> {
+    const pieces = await reader.next(bytesMax);
+    if (pieces.at(-1)?.last === true) {
+      const { frontier, ordinal } = reader.base.manifest;
+      this.#reached = frontier;
+      this.#passed = ordinal;
+      await this.#leave();
+    }
+    return { pieces, reached: this.#reached };
   }
 
   #framesOf(segment: Segment, file: File, offset: number): FrameReader {
@@ -124,20 +140,28 @@ export class SegmentReader implements LogReader {
 
   async #leave(): Promise<void> {
     const segment = this.#segment;
+    const base = this.#base?.base;
     this.#segment = null;
+    this.#base = null;
     this.#frames = null;
     this.#file = null;
     await segment?.shared.release();
+    await base?.shared.release();
+  }
+
+  /** Whether the segment is read to its end, and is not the last for this reader. */
+  #atSegmentsEnd(frames: FrameReader): boolean {
+    const segment = this.#segment;
+    if (segment?.sealed !== true || frames.nextOffset < segment.durableEnd) return false;
+    if (this.#stop && segment.ordinal >= this.#stop.ordinal) return false;
+    this.#passed = segment.ordinal;
+    return true;
   }
 
   #limit(): number {
     const end = this.#segment?.durableEnd ?? 0;
     if (!this.#stop || this.#stop.ordinal !== this.#segment?.ordinal) return end;
     return Math.min(end, this.#stop.end);
-  }
-
-  #atStop(): boolean {
-    return this.#stop !== null && (this.#segment?.ordinal ?? 0) >= this.#stop.ordinal;
   }
 
   #hasMore(): boolean {

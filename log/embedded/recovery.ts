@@ -154,7 +154,13 @@ async function highestClaim(file: File, salt: number, from: number, size: number
 }
 
 /** Sees to it that the segments follow one another without a gap, each as long as its successor says, and seals all but the newest. */
-export async function chain(files: Files, segments: readonly Segment[], firstOrdinal: number): Promise<void> {
+export async function chain(
+  files: Files,
+  directory: string,
+  segments: readonly Segment[],
+  firstOrdinal: number,
+): Promise<void> {
+  if (segments.length === 0) throw corrupt(directory, 0, `segment ${firstOrdinal} is missing`);
   for (const [index, segment] of segments.entries()) {
     if (segment.ordinal !== firstOrdinal + index) {
       throw corrupt(

@@ -16,6 +16,8 @@ export class SchemaRegistry {
   readonly #path: string;
   readonly #tables: (Table | undefined)[] = [];
   readonly #latest = new Map<string, number>();
+  /** A topic's number: the smallest id of its tables. */
+  readonly #numbers = new Map<string, number>();
   #saved: number;
   #saving: Promise<void> | null = null;
 
@@ -26,12 +28,18 @@ export class SchemaRegistry {
     for (const { id, table } of manifest.schemas) {
       this.#tables[id] = table;
       this.#latest.set(table.topic, id);
+      if (!this.#numbers.has(table.topic)) this.#numbers.set(table.topic, id);
     }
     this.#saved = this.#tables.length;
   }
 
   table(id: number): Table | undefined {
     return this.#tables[id];
+  }
+
+  /** The topic's number, which orders topics in sorted files; 0 for one that has no table. */
+  topicNumber(topic: string): number {
+    return this.#numbers.get(topic) ?? 0;
   }
 
   /** The version of a topic's table that was asked for last. */
@@ -48,6 +56,7 @@ export class SchemaRegistry {
     if (id < 0) {
       id = Math.max(1, this.#tables.length);
       this.#tables[id] = table;
+      if (!this.#numbers.has(table.topic)) this.#numbers.set(table.topic, id);
     }
     this.#latest.set(table.topic, id);
     return id;

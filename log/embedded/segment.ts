@@ -2,7 +2,8 @@ import { crc32 } from 'node:zlib';
 import { join } from 'node:path';
 import type { File, Files } from '../../base/files.ts';
 import type { Frontier } from '../../model/log.ts';
-import { corrupt, decodeFileHead, encodeFileHead, fileHeadBytes, kindMark, kindNote } from './format.ts';
+import { readFileHead } from './file-head.ts';
+import { encodeFileHead, kindMark, kindNote } from './format.ts';
 import { HeaderReader } from './frames.ts';
 import { SharedFile } from './shared-file.ts';
 import type { TopicStatsJson } from './topic-stats.ts';
@@ -122,17 +123,6 @@ export class Segment {
 /** Reads the head of a segment's file. */
 export async function openSegment(files: Files, directory: string, name: string): Promise<Segment> {
   const path = join(directory, name);
-  const file = await files.open(path, 'read');
-  try {
-    const head = Buffer.alloc(fileHeadBytes);
-    const read = await file.read(head, 0);
-    const { salt, jsonBytes, jsonCrc } = decodeFileHead(head.subarray(0, read), path);
-    const json = Buffer.alloc(jsonBytes);
-    await file.read(json, fileHeadBytes);
-    if (crc32(json) !== jsonCrc) throw corrupt(path, fileHeadBytes, 'its description fails the checksum');
-    const description = JSON.parse(json.toString()) as SegmentHead;
-    return new Segment(files, path, description, salt, fileHeadBytes + jsonBytes);
-  } finally {
-    await file.close();
-  }
+  const { salt, start, description } = await readFileHead(files, path);
+  return new Segment(files, path, description as SegmentHead, salt, start);
 }

@@ -6,6 +6,9 @@ import type { Files } from '../../base/files.ts';
 import { replaceFile } from '../../base/files.ts';
 import type { Report } from '../../model/events.ts';
 import type { Frontier, TopicInfo } from '../../model/log.ts';
+import { Base, Cursors, openBase, removeLeftovers, writeBase } from './base.ts';
+import type { BaseManifest } from './base.ts';
+import { Compactor } from './compactor.ts';
 import type { FlushTarget } from './flusher.ts';
 import { Flusher } from './flusher.ts';
 import type { StateChanges } from './meta.ts';
@@ -27,6 +30,10 @@ export interface LogContext {
   readonly schemas: SchemaRegistry;
   /** A transaction begins a new segment when the present one is at least this long. */
   readonly segmentBytes: number;
+  /** Compaction begins by itself when the sealed segments are longer than this and than the base. */
+  readonly compactBytes: number;
+  /** Cursors hold compaction back until the segments are longer than this. */
+  readonly retainBytes: number;
 }
 
 /** One stream: its segments, what is durable in them, and who waits for more. */
@@ -42,6 +49,11 @@ export class Stream implements FlushTarget {
   stats = new Map<string, TopicStats>();
   failure: TidemarkError | null = null;
   closed = false;
+  base: Base | null = null;
+  readonly cursors: Cursors;
+  /** Readers at work, which need the deletes behind them. */
+  readonly readers = new Set<{ readonly reachedSeq: number }>();
+  readonly #compactor: Compactor;
   #writer: StreamWriter | null = null;
   #opening = false;
   #waiters = new Set<() => void>();
@@ -50,18 +62,22 @@ export class Stream implements FlushTarget {
     this.context = context;
     this.name = name;
     this.directory = join(context.directory, directoryOf(name));
+    this.cursors = new Cursors(context.files, this.directory);
+    this.#compactor = new Compactor(this);
   }
 
   /** Reads what the stream's directory holds, repairing the end that a crash left. */
   async open(): Promise<void> {
     const { files } = this.context;
+    this.base = await openBase(files, this.directory);
+    const names = await removeLeftovers(files, this.directory, this.base, segmentOrdinal);
+    await this.cursors.load();
     const segments: Segment[] = [];
-    for (const name of await files.list(this.directory)) {
-      if (name.endsWith('.new')) await files.remove(join(this.directory, name));
-      else if (segmentOrdinal(name) !== undefined) segments.push(await openSegment(files, this.directory, name));
+    for (const name of names) {
+      if (segmentOrdinal(name) !== undefined) segments.push(await openSegment(files, this.directory, name));
     }
-    if (segments.length === 0) return;
-    await chain(files, segments, 1);
+    if (segments.length === 0 && !this.base) return;
+    await chain(files, this.directory, segments, (this.base?.manifest.ordinal ?? 0) + 1);
     const recovered = await recover(files, newest(segments), (id) => this.topicOf(id));
     this.frontier = recovered.frontier;
     this.state = recovered.state;
@@ -84,10 +100,12 @@ export class Stream implements FlushTarget {
       const segment = newest(this.segments);
       const file = await files.open(segment.path, 'write');
       const flusher = new Flusher({ ...this.context, target: this }, segment, file);
-      this.#writer = new StreamWriter(this, flusher, segment, () => {
+      const writer = new StreamWriter(this, flusher, segment, () => {
+        this.stats = new Map(writer.handedStats);
         this.#writer = null;
       });
-      return this.#writer;
+      this.#writer = writer;
+      return writer;
     } finally {
       this.#opening = false;
     }
@@ -147,23 +165,71 @@ export class Stream implements FlushTarget {
     this.stats = statsFromJson(next.head.topics);
     this.segments.push(next);
     this.#wake();
+    this.#compactor.consider();
+  }
+
+  /** Begins a new segment, so that everything so far can be compacted; not while a transaction is open. */
+  async seal(): Promise<void> {
+    if (!this.exists || newest(this.segments).durableEnd === newest(this.segments).start) return;
+    if (this.#writer) return this.#writer.seal();
+    const writer = await this.openWriter();
+    try {
+      await writer.seal();
+    } finally {
+      await writer.close();
+    }
+  }
+
+  /** Puts a new base in the place of the old one and of the segments that it holds. Readers keep what they have open. */
+  async switchBase(manifest: BaseManifest): Promise<void> {
+    const { files } = this.context;
+    await writeBase(files, this.directory, manifest);
+    const old = this.base;
+    this.base = new Base(files, this.directory, manifest);
+    const gone = this.segments.splice(
+      0,
+      this.segments.findIndex((segment) => segment.ordinal > manifest.ordinal),
+    );
+    await old?.shared.retire();
+    for (const segment of gone) await segment.shared.retire();
+  }
+
+  registerCursor(name: string, seq: number | null): void {
+    if (this.cursors.set(name, seq) && this.exists) this.#compactor.saveCursors();
+    this.#compactor.consider();
+  }
+
+  async compact(): Promise<void> {
+    if (this.closed) throw this.closedError();
+    await this.seal();
+    await this.#compactor.run();
   }
 
   failed(error: TidemarkError): void {
     this.failure = error;
   }
 
+  holds(topic: string): boolean {
+    return this.stats.has(topic) || this.#writer?.handedStats.has(topic) === true;
+  }
+
   topics(): TopicInfo[] {
-    const stats = this.#writer?.handedStats ?? this.stats;
-    return [...stats].map(([topic, { newestSeq, bytes, records }]) => ({
-      topic,
-      stream: this.name,
-      kind: this.context.schemas.latest(topic)?.kind ?? 'table',
-      newestSeq,
-      bytes,
-      records,
-      compactedSeq: 0,
-    }));
+    const { schemas } = this.context;
+    const compacted = statsFromJson(this.base?.manifest.topics ?? {});
+    return [...(this.#writer?.handedStats ?? this.stats)].map(([topic, now]) => {
+      const number = schemas.topicNumber(topic);
+      const section = this.base?.manifest.sections.find((one) => one.topic === number);
+      const before = compacted.get(topic);
+      return {
+        topic,
+        stream: this.name,
+        kind: schemas.latest(topic)?.kind ?? 'table',
+        newestSeq: now.newestSeq,
+        bytes: now.bytes - (before?.bytes ?? 0) + (section?.bytes ?? 0),
+        records: now.records - (before?.records ?? 0) + (section?.records ?? 0),
+        compactedSeq: this.base?.seq ?? 0,
+      };
+    });
   }
 
   topicOf(schemaId: number): string {
@@ -185,9 +251,10 @@ export class Stream implements FlushTarget {
   async close(): Promise<void> {
     this.closed = true;
     try {
-      await this.#writer?.close();
-    } finally {
       this.#wake();
+      await this.#compactor.close();
+    } finally {
+      await this.#writer?.close();
     }
   }
 
