@@ -113,9 +113,9 @@ export interface TestService {
   readonly events: PipelineEvent[];
   /** Everything that was logged. */
   readonly logged: string[];
-  get(path: string, headers?: Record<string, string>): Promise<Response>;
+  readonly get: (path: string, headers?: Record<string, string>) => Promise<Response>;
   /** Waits until the source runs. */
-  connected(): Promise<void>;
+  readonly connected: () => Promise<void>;
 }
 
 /** A service with one fed source and real sinks, on a port of its own. */
@@ -195,7 +195,8 @@ export function sqliteSink(directory: string, name = 'search'): SinkOptions {
 export async function until(condition: () => boolean | Promise<boolean>, deadlineMs = 10_000): Promise<void> {
   const endMs = performance.now() + deadlineMs;
   while (!(await condition())) {
-    if (performance.now() > endMs) throw new TidemarkError('INTERNAL', `not so within ${deadlineMs} ms: ${condition}`);
+    if (performance.now() > endMs)
+      throw new TidemarkError('INTERNAL', `not so within ${deadlineMs} ms: ${condition.toString()}`);
     await systemClock.sleep(5);
   }
 }
