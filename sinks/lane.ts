@@ -215,14 +215,19 @@ export class Lane {
   /** All transactions up to `cursor` have been handed over. */
   async #advance(cursor: Cursor): Promise<void> {
     const moved = cursor.seq !== this.cursor.seq || cursor.position !== this.cursor.position;
-    const swap = this.sinks.some((sink) => (sink.rebuilding || sink.rebuildDue) && this.#readable(sink, cursor.seq));
-    if (!this.writing && swap) await this.#begin();
+    if (!this.writing && this.sinks.some((sink) => this.#hasNews(sink, cursor))) await this.#begin();
     if (this.writing) return this.#commit(cursor);
     if (!moved) return;
     this.cursor = cursor;
     this.#dirty = true;
     this.#tell();
     if (this.#deps.clock.monotonic() - this.#persistedAt >= positionPersistMs) await this.persist();
+  }
+
+  /** Whether a commit is due although there are no changes: a copy that may be shown now, or a table that is known by now. */
+  #hasNews(sink: Sink, cursor: Cursor): boolean {
+    if (sink.rebuilding || sink.rebuildDue) return this.#readable(sink, cursor.seq);
+    return sink.schemaId === 0 && this.#target.wants === 'net' && sink.newestSchemaId() !== 0;
   }
 
   /** Whether what was rebuilt up to `seq` may be shown: it is consistent, and readers do not go back, nor see sinks of the group apart. */
@@ -235,8 +240,10 @@ export class Lane {
   async #commit(cursor: Cursor): Promise<void> {
     const swapped: Sink[] = [];
     for (const sink of this.sinks) {
-      if (!sink.rebuilding || !this.#readable(sink, cursor.seq)) continue;
-      if (sink.schemaId === 0) await this.#reshape(sink, sink.newestSchemaId());
+      const shown = sink.rebuilding && this.#readable(sink, cursor.seq);
+      // A table that has never had a row is there as well, empty.
+      if (sink.schemaId === 0 && (shown || !sink.rebuilding)) await this.#reshape(sink, sink.newestSchemaId());
+      if (!shown) continue;
       await this.#target.commitRebuild(sink.name);
       swapped.push(sink);
     }

@@ -65,6 +65,12 @@ export class Feeder {
     return this.#add(of, opDelete, row, packRow(of.columns.map(({ name }) => row[name] ?? null)), undefined);
   }
 
+  /** Makes the log know tables that have no rows yet. */
+  know(...tables: readonly Table[]): this {
+    for (const of of tables) this.#writer.schemaId(of);
+    return this;
+  }
+
   /** Hands over what was collected as a piece of the open transaction. */
   piece(): this {
     this.#writer.append(this.#changes.batch());
@@ -143,9 +149,14 @@ export class Harness {
     this.feeder = new Feeder(log, writer);
   }
 
-  static async create(): Promise<Harness> {
+  static async create(options: { segmentBytes?: number } = {}): Promise<Harness> {
     const directory = await mkdtemp(join(tmpdir(), 'tidemark-sinks-'));
-    const log = await openEmbeddedLog({ directory: join(directory, 'log'), files: systemFiles, clock: systemClock });
+    const log = await openEmbeddedLog({
+      ...options,
+      directory: join(directory, 'log'),
+      files: systemFiles,
+      clock: systemClock,
+    });
     return new Harness(directory, log, await log.writer('shop'));
   }
 

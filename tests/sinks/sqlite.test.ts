@@ -131,10 +131,15 @@ test('nothing can be read before the start is consistent, and with `eager` every
 });
 
 test('a table that is empty at the source is there, empty', async () => {
-  harness.feeder.upsert(orders, { id: '1' });
-  harness.feeder.delete(orders, { id: '1' }).commitConsistent(orders);
-  await caughtUp(harness.run([sink({ search: ['customer'] })]), 1);
+  harness.feeder.know(orders).commitConsistent(orders);
+  const groups = harness.run([
+    sink({ search: ['customer'] }),
+    sink({ name: 'later', from: 'shop.public.later', table: 'later', start: 'eager' }),
+  ]);
+  await caughtUp(groups, 1);
   expect(query('SELECT * FROM orders')).toEqual([]);
+  harness.feeder.know(table('later', { id: 'int8' })).mark();
+  await until('the other table is there', () => query("SELECT 1 FROM sqlite_master WHERE name = 'later'").length === 1);
 });
 
 test('an idle source moves the position without writing rows', async () => {
