@@ -57,7 +57,7 @@ export class IncompleteKeys {
 
   /** The topic was truncated, or is no longer captured. */
   resolveAll(topic: string): void {
-    for (const key of [...(this.#topics.get(topic)?.keys() ?? [])]) this.resolve(topic, key);
+    for (const key of this.#topics.get(topic)?.keys() ?? []) this.resolve(topic, key);
   }
 
   #keys(topic: string): Map<string, readonly string[]> {

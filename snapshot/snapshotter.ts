@@ -112,7 +112,7 @@ export class Snapshotter {
       window.close(waiting.read);
     }
     this.#waiting.push(...late);
-    for (const job of [...this.jobs.values()]) {
+    for (const job of this.jobs.values()) {
       const finished = job.ranges?.length === 0 && !this.incomplete.has(job.topic);
       if (finished && !this.#isWaiting(job)) await this.#publisher.finish(job, position, timeMs);
     }

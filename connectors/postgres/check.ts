@@ -31,19 +31,47 @@ export async function* checkPostgres(target: PostgresTarget): AsyncGenerator<Che
     const role = identifier(String(server['role']));
     yield Number(server['number']) >= 130_000
       ? told('ok', 'version', `PostgreSQL ${String(server['version'])}`)
-      : told('error', 'version', `PostgreSQL ${String(server['version'])} is too old`, 'Upgrade the server to 13 or newer.');
-    if (server['standby'] === true) yield told('error', 'standby', 'the server is a standby', 'Give the url of the primary.');
+      : told(
+          'error',
+          'version',
+          `PostgreSQL ${String(server['version'])} is too old`,
+          'Upgrade the server to 13 or newer.',
+        );
+    if (server['standby'] === true)
+      yield told('error', 'standby', 'the server is a standby', 'Give the url of the primary.');
     yield server['wal_level'] === 'logical'
       ? told('ok', 'wal_level', 'logical')
-      : told('error', 'wal_level', `is ${String(server['wal_level'])}`, "As a superuser: ALTER SYSTEM SET wal_level = 'logical'; then restart the server.");
+      : told(
+          'error',
+          'wal_level',
+          `is ${String(server['wal_level'])}`,
+          "As a superuser: ALTER SYSTEM SET wal_level = 'logical'; then restart the server.",
+        );
     yield server['replication'] === true
       ? told('ok', 'replication', `role ${String(server['role'])} may replicate`)
-      : told('error', 'replication', `role ${String(server['role'])} may not replicate`, `As a superuser: ALTER ROLE ${role} REPLICATION; (managed services: GRANT rds_replication TO ${role}; or the like)`);
-    yield* checkSlot(target, query, told, { slots: Number(server['slots_left']), senders: Number(server['senders_left']) });
+      : told(
+          'error',
+          'replication',
+          `role ${String(server['role'])} may not replicate`,
+          `As a superuser: ALTER ROLE ${role} REPLICATION; (managed services: GRANT rds_replication TO ${role}; or the like)`,
+        );
+    yield* checkSlot(target, query, told, {
+      slots: Number(server['slots_left']),
+      senders: Number(server['senders_left']),
+    });
     if (server['keep'] === '-1') {
-      yield told('warning', 'max_slot_wal_keep_size', 'is unlimited: while tidemark is down the server keeps all WAL', 'Set a limit that your disk can hold; a slot beyond it is lost and tables are read again.');
+      yield told(
+        'warning',
+        'max_slot_wal_keep_size',
+        'is unlimited: while tidemark is down the server keeps all WAL',
+        'Set a limit that your disk can hold; a slot beyond it is lost and tables are read again.',
+      );
     }
-    yield* checkTables(target, query, told, { role, database: String(server['database']), mayCreate: server['may_create'] === true });
+    yield* checkTables(target, query, told, {
+      role,
+      database: String(server['database']),
+      mayCreate: server['may_create'] === true,
+    });
   } finally {
     await client.end().catch(() => {});
   }
@@ -51,11 +79,21 @@ export async function* checkPostgres(target: PostgresTarget): AsyncGenerator<Che
 
 type Tell = (level: CheckResult['level'], subject: string, message: string, fix?: string) => CheckResult;
 
-async function* checkSlot(target: PostgresTarget, query: Query, told: Tell, left: { slots: number; senders: number }): AsyncGenerator<CheckResult> {
+async function* checkSlot(
+  target: PostgresTarget,
+  query: Query,
+  told: Tell,
+  left: { slots: number; senders: number },
+): AsyncGenerator<CheckResult> {
   try {
     const slot = await readSlot(target, query);
     if (slot.kind === 'lost') {
-      yield told('error', 'slot', `${target.slot} was invalidated: ${slot.reason}`, 'Set snapshot: { mode: when_needed } to read the tables again.');
+      yield told(
+        'error',
+        'slot',
+        `${target.slot} was invalidated: ${slot.reason}`,
+        'Set snapshot: { mode: when_needed } to read the tables again.',
+      );
       return;
     }
     if (slot.kind === 'usable') {
@@ -69,8 +107,19 @@ async function* checkSlot(target: PostgresTarget, query: Query, told: Tell, left
   }
   yield left.slots > 0
     ? told('ok', 'slot', `${target.slot} will be made; ${left.slots} slots are free`)
-    : told('error', 'slot', 'the server has no slot left', 'Raise max_replication_slots and restart the server, or drop a slot that nobody uses.');
-  if (left.senders <= 0) yield told('error', 'max_wal_senders', 'the server has no walsender left', 'Raise max_wal_senders and restart the server.');
+    : told(
+        'error',
+        'slot',
+        'the server has no slot left',
+        'Raise max_replication_slots and restart the server, or drop a slot that nobody uses.',
+      );
+  if (left.senders <= 0)
+    yield told(
+      'error',
+      'max_wal_senders',
+      'the server has no walsender left',
+      'Raise max_wal_senders and restart the server.',
+    );
 }
 
 async function* checkTables(
@@ -87,7 +136,12 @@ async function* checkTables(
     if (matched.length > 0) continue;
     yield isPattern
       ? told('warning', name, 'matches no table at present')
-      : told('error', name, 'there is no such table', 'Check schema and spelling (names are case-sensitive), and that the role may see it.');
+      : told(
+          'error',
+          name,
+          'there is no such table',
+          'Check schema and spelling (names are case-sensitive), and that the role may see it.',
+        );
   }
   for (const table of tables.all) yield* checkTable(table, query, told, facts.role);
   const statements = await publicationStatements(target, tables.all, query);
@@ -96,7 +150,12 @@ async function* checkTables(
   } else if (await mayPublish(tables.all, query, facts.mayCreate)) {
     yield told('ok', 'publication', `${target.publication} will be made or changed`);
   } else {
-    yield told('error', 'publication', `${target.publication} must be made or changed, and the role may not`, `As the tables' owner or a superuser: ${statements.join('; ')};`);
+    yield told(
+      'error',
+      'publication',
+      `${target.publication} must be made or changed, and the role may not`,
+      `As the tables' owner or a superuser: ${statements.join('; ')};`,
+    );
   }
 }
 
@@ -104,9 +163,17 @@ async function* checkTable(table: CapturedTable, query: Query, told: Tell, role:
   const { catalog, selection } = table;
   const name = `${catalog.schema}.${catalog.name}`;
   const quoted = `${identifier(catalog.schema)}.${identifier(catalog.name)}`;
-  const [rights = {}] = await query(`SELECT has_table_privilege(${catalog.oid}::oid, 'SELECT') AND has_schema_privilege($1, 'USAGE') AS readable`, [catalog.schema]);
+  const [rights = {}] = await query(
+    `SELECT has_table_privilege(${catalog.oid}::oid, 'SELECT') AND has_schema_privilege($1, 'USAGE') AS readable`,
+    [catalog.schema],
+  );
   if (rights['readable'] !== true) {
-    yield told('error', name, 'may not be read', `GRANT USAGE ON SCHEMA ${identifier(catalog.schema)} TO ${role}; GRANT SELECT ON ${quoted} TO ${role};`);
+    yield told(
+      'error',
+      name,
+      'may not be read',
+      `GRANT USAGE ON SCHEMA ${identifier(catalog.schema)} TO ${role}; GRANT SELECT ON ${quoted} TO ${role};`,
+    );
     return;
   }
   if (selection.kind === 'table' && !hasIdentity(catalog)) {
@@ -119,9 +186,15 @@ async function* checkTable(table: CapturedTable, query: Query, told: Tell, role:
     return;
   }
   if (catalog.rowSecurity) {
-    yield told('warning', name, 'has row-level security: reading it fails unless the role bypasses that', `ALTER ROLE ${role} BYPASSRLS;`);
+    yield told(
+      'warning',
+      name,
+      'has row-level security: reading it fails unless the role bypasses that',
+      `ALTER ROLE ${role} BYPASSRLS;`,
+    );
   }
-  const rows = catalog.rowsEstimated > 0 ? `about ${Math.round(catalog.rowsEstimated)} rows` : 'no rows, or never analysed';
+  const rows =
+    catalog.rowsEstimated > 0 ? `about ${Math.round(catalog.rowsEstimated)} rows` : 'no rows, or never analysed';
   yield told('ok', name, `can be captured, ${rows}`);
 }
 

@@ -1,54 +1,22 @@
-import { join } from 'node:path';
 import type { Client } from 'pg';
-import { TidemarkError, isTidemarkError } from '../../base/errors.ts';
+import { TidemarkError } from '../../base/errors.ts';
 import { backoffMs } from '../../base/retry.ts';
 import type { LogWriter } from '../../model/log.ts';
-import { formatLsn, lsn, lsnOrder, parseLsn } from '../../model/position.ts';
+import { formatLsn, lsn, parseLsn } from '../../model/position.ts';
 import type { Lsn } from '../../model/position.ts';
 import type { SnapshotStatus, Source, SourceStatus } from '../../model/source.ts';
-import { Snapshotter } from '../../snapshot/snapshotter.ts';
-import { Window } from '../../snapshot/window.ts';
-import { PostgresChunkReader } from './chunk-reader.ts';
-import { Decoder } from './decoder.ts';
-import { LargeValueStore } from './large-values.ts';
 import type { PostgresOptions } from './options.ts';
+import { openPipeline } from './pipeline.ts';
+import type { Pipeline } from './pipeline.ts';
+import { planReads, prepare } from './prepare.ts';
 import { keepPublications, publicationNames } from './publication.ts';
-import { Pump } from './pump.ts';
-import { rebuildLargeValues, rebuildWindow } from './recover.ts';
 import { Replication } from './replication.ts';
 import { connect, destroy, queryOf, sourceError } from './session.ts';
 import type { Query } from './session.ts';
-import {
-  checkIdentity,
-  checkSlot,
-  createSlot,
-  currentSnapshot,
-  insertPosition,
-  readServer,
-  readSlot,
-  runningTransactions,
-} from './slot.ts';
-import type { ServerFacts, SourceIdentity } from './slot.ts';
-import { StreamSpool } from './spool.ts';
-import { Tables } from './tables.ts';
-import { TruncateWriter } from './truncate.ts';
+import { checkSlot, currentSnapshot, insertPosition, readServer, readSlot, runningTransactions } from './slot.ts';
+import type { ServerFacts } from './slot.ts';
 
 const retryFirstMs = 250;
-const windowBytesMax = 24 * 1024 * 1024;
-const spoolBytesMax = 8 * 1024 * 1024;
-const largeValueBytesMax = 8 * 1024 * 1024;
-
-/** What lives as long as the source runs, through reconnections. */
-interface Pipeline {
-  readonly writer: LogWriter;
-  readonly tables: Tables;
-  readonly window: Window;
-  readonly snapshotter: Snapshotter;
-  readonly largeValues: LargeValueStore;
-  readonly decoder: Decoder;
-  readonly pump: Pump;
-  readonly reader: PostgresChunkReader;
-}
 
 /** PostgreSQL 13+ by logical replication (docs/postgres.md). */
 export class PostgresSource implements Source {
@@ -157,174 +125,16 @@ export class PostgresSource implements Source {
     try {
       const server = await readServer(this.#options, query);
       this.#server = server;
-      const pipeline = (this.#pipeline ??= await this.#open(writer));
-      const position = await this.#prepare(pipeline, server, query);
+      const pipeline = (this.#pipeline ??= await openPipeline(this.#options, writer, {
+        query: this.#query,
+        server: () => this.#facts(),
+      }));
+      const position = await prepare(pipeline, this.#options, server, query);
       pipeline.window.saw(await currentSnapshot(query));
       await this.#stream(pipeline, server, query, position, signal);
     } finally {
       this.#control = null;
       destroy(control);
-    }
-  }
-
-  async #open(writer: LogWriter): Promise<Pipeline> {
-    const { options, query } = { options: this.#options, query: this.#query };
-    const { files, directory, log, clock, random, report } = options;
-    await files.makeDirectory(directory);
-    const tables = new Tables(options, query, report);
-    await tables.refresh();
-    const window = new Window(await currentSnapshot(query), windowBytesMax);
-    const largeValues = await LargeValueStore.open(join(directory, 'large-values'), largeValueBytesMax);
-    const reader = new PostgresChunkReader({
-      target: options,
-      server: () => this.#facts(),
-      query,
-      relation: async (topic) => tables.current(topic, writer),
-      fingerprint: (topic) => tables.captured(topic)?.catalog.fingerprint ?? '',
-      estimate: (topic) => tables.captured(topic)?.catalog.rowsEstimated ?? 0,
-      refresh: async () => {
-        await tables.refresh();
-        tables.checkVersions(log.state(this.name), snapshotter);
-      },
-    });
-    const snapshotter: Snapshotter = new Snapshotter({
-      stream: this.name,
-      reader,
-      log,
-      writer,
-      window,
-      order: lsnOrder,
-      clock,
-      random,
-      report,
-      chunkRows: options.snapshot.chunkRows,
-      parallel: options.snapshot.parallel,
-      nudge: (position) => pump.want(position),
-      appended: (topic, batch) => {
-        const relation = tables.relationOf(topic);
-        if (relation !== undefined) decoder.healer.keepBatch(relation, batch);
-      },
-      committed: (seq) => largeValues.commit(seq),
-    });
-    const decoder: Decoder = new Decoder(
-      {
-        writer,
-        window,
-        snapshotter,
-        largeValues,
-        spool: await StreamSpool.open(files, join(directory, 'spool'), spoolBytesMax),
-        truncates: new TruncateWriter(log, files, directory),
-        relation: async (message) => {
-          const relation = await tables.relation(message, writer);
-          tables.checkVersions(log.state(this.name), snapshotter);
-          return relation;
-        },
-      },
-      parseLsn(writer.last.position ?? '0/0'),
-    );
-    const pump: Pump = new Pump({
-      clock,
-      writer,
-      window,
-      snapshotter,
-      largeValues,
-      decoder,
-      nudge: async () => {
-        await query('SELECT pg_current_xact_id()');
-      },
-    });
-    await rebuildWindow(log, this.name, window);
-    await rebuildLargeValues(
-      log,
-      this.name,
-      largeValues,
-      async (topic) => tables.current(topic, writer),
-      decoder.healer,
-    );
-    return { writer, tables, window, snapshotter, largeValues, decoder, pump, reader };
-  }
-
-  /** Publication, slot and the log's end brought together; returns where streaming begins. */
-  async #prepare(pipeline: Pipeline, server: ServerFacts, query: Query): Promise<Lsn> {
-    const { log, snapshot, startAt } = this.#options;
-    const { tables, snapshotter, writer } = pipeline;
-    await tables.refresh();
-    tables.requireAll();
-    const changed = await keepPublications(this.#options, tables.all, query);
-    const state = log.state(this.name);
-    const known = state.get('source');
-    let barrier: string[] = changed ? await runningTransactions(query) : [];
-    let fresh = known === undefined;
-    let slot = await readSlot(this.#options, query);
-    let position = parseLsn(writer.last.position ?? '0/0');
-    if (known !== undefined) {
-      try {
-        checkIdentity(JSON.parse(known) as SourceIdentity, server, await insertPosition(query, server), position);
-        checkSlot(this.#options, slot, position);
-      } catch (error) {
-        if (snapshot.mode !== 'when_needed' || !isTidemarkError(error)) throw error;
-        this.#options.report({
-          type: 'source.notice',
-          source: this.name,
-          message: `${error.message}; reading every table again (snapshot mode when_needed)`,
-        });
-        fresh = true;
-      }
-    }
-    if (fresh) {
-      // A slot that another log has used, or that was lost, is no use; one that nobody has moved yet is made anew just as well.
-      if (slot.kind === 'lost' || (slot.kind === 'usable' && known !== undefined)) {
-        await query(`SELECT pg_drop_replication_slot('${this.#options.slot}')`);
-        slot = { kind: 'absent' };
-      }
-      if (slot.kind === 'absent') {
-        const made = await createSlot(this.#options, query);
-        position = made.position;
-        barrier = made.running;
-      } else {
-        if (slot.active)
-          throw new TidemarkError('SLOT_IN_USE', `replication slot ${this.#options.slot} is in use`, {
-            place: { source: this.name },
-            hint: 'Stop the other consumer, or name another slot.',
-          });
-        position = slot.confirmed;
-        barrier = await runningTransactions(query);
-      }
-      if (snapshot.mode === 'never' && startAt !== undefined) position = parseLsn(startAt);
-      pipeline.decoder.position = position;
-      snapshotter.changes.set('source', JSON.stringify(server.identity));
-    }
-    this.#plan(pipeline, state, { again: fresh && known !== undefined, barrier });
-    const changes = snapshotter.changes.take();
-    if (changes !== undefined) {
-      writer.mark({ position: formatLsn(position), timeMs: this.#options.clock.now(), state: changes });
-      await writer.durable();
-    }
-    return position;
-  }
-
-  /** Decides which tables are to be read. */
-  #plan(
-    pipeline: Pipeline,
-    state: ReadonlyMap<string, string>,
-    options: { again: boolean; barrier: readonly string[] },
-  ): void {
-    const { tables, snapshotter, writer } = pipeline;
-    tables.checkVersions(state, snapshotter);
-    const captured = new Set(tables.all.map(({ topic }) => topic));
-    for (const topic of snapshotter.jobs.keys()) {
-      if (!captured.has(topic))
-        snapshotter.cancel(topic, new TidemarkError('TABLE_UNKNOWN', `${topic} is no longer captured`));
-    }
-    for (const topic of captured) {
-      const done = state.has(`consistent:${topic}`);
-      const running = snapshotter.jobs.has(topic);
-      if (!options.again && (done || running)) continue;
-      if (this.#options.snapshot.mode === 'never' && !options.again) {
-        snapshotter.changes.set(`consistent:${topic}`, JSON.stringify({ seq: writer.last.seq }));
-      } else {
-        snapshotter.begin(topic, { reread: writer.last.seq > 0, where: null, barrier: options.barrier });
-      }
     }
   }
 
@@ -389,7 +199,7 @@ export class PostgresSource implements Source {
       const { added, removed } = await tables.refresh();
       if (added.length + removed.length > 0) {
         const changed = await keepPublications(this.#options, tables.all, query);
-        this.#plan(pipeline, log.state(this.name), {
+        planReads(pipeline, this.#options, {
           again: false,
           barrier: changed ? await runningTransactions(query) : [],
         });

@@ -132,7 +132,10 @@ export async function readSlot(target: PostgresTarget, query: Query): Promise<Sl
     );
   }
   if (row['wal_status'] === 'lost' || row['conflicting'] === 'true') {
-    return { kind: 'lost', reason: String(row['reason'] ?? 'its WAL was removed (max_slot_wal_keep_size)') };
+    return {
+      kind: 'lost',
+      reason: typeof row['reason'] === 'string' ? row['reason'] : 'its WAL was removed (max_slot_wal_keep_size)',
+    };
   }
   return {
     kind: 'usable',

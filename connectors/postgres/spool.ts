@@ -118,7 +118,7 @@ export class StreamSpool {
 
   /** Forgets everything: the connection is gone, and the server will send it again. */
   async clear(): Promise<void> {
-    for (const xid of [...this.#transactions.keys()]) await this.drop(xid);
+    for (const xid of this.#transactions.keys()) await this.drop(xid);
   }
 
   #transaction(xid: number): SpooledTransaction {

@@ -13,13 +13,16 @@ import type { Query } from './session.ts';
 import { TypeCache } from './types.ts';
 
 /** The selection of `tables` that a table falls under: an exact name before patterns, the first of these. */
-function selectionOf(
-  selections: readonly TableSelection[],
-  schema: string,
-  name: string,
-): TableSelection | undefined {
-  const exact = selections.find((selection) => !selection.isPattern && selection.schema === schema && selection.table === name);
-  return exact ?? selections.find((selection) => selection.isPattern && new RegExp(`^${patternSource(selection)}$`).test(`${schema}.${name}`));
+function selectionOf(selections: readonly TableSelection[], schema: string, name: string): TableSelection | undefined {
+  const exact = selections.find(
+    (selection) => !selection.isPattern && selection.schema === schema && selection.table === name,
+  );
+  return (
+    exact ??
+    selections.find(
+      (selection) => selection.isPattern && new RegExp(`^${patternSource(selection)}$`).test(`${schema}.${name}`),
+    )
+  );
 }
 
 /** A regular expression, to JavaScript and to PostgreSQL alike, for the names that a selection means. */

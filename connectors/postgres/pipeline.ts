@@ -1,0 +1,127 @@
+import { join } from 'node:path';
+import type { LogWriter } from '../../model/log.ts';
+import { lsnOrder, parseLsn } from '../../model/position.ts';
+import { Snapshotter } from '../../snapshot/snapshotter.ts';
+import { Window } from '../../snapshot/window.ts';
+import { PostgresChunkReader } from './chunk-reader.ts';
+import { Decoder } from './decoder.ts';
+import { LargeValueStore } from './large-values.ts';
+import type { PostgresOptions } from './options.ts';
+import { Pump } from './pump.ts';
+import { rebuildLargeValues, rebuildWindow } from './recover.ts';
+import type { Query } from './session.ts';
+import { currentSnapshot } from './slot.ts';
+import type { ServerFacts } from './slot.ts';
+import { StreamSpool } from './spool.ts';
+import { Tables } from './tables.ts';
+import { TruncateWriter } from './truncate.ts';
+
+const windowBytesMax = 24 * 1024 * 1024;
+const spoolBytesMax = 8 * 1024 * 1024;
+const largeValueBytesMax = 8 * 1024 * 1024;
+
+/** What lives as long as the source runs, through reconnections. */
+export interface Pipeline {
+  readonly writer: LogWriter;
+  readonly tables: Tables;
+  readonly window: Window;
+  readonly snapshotter: Snapshotter;
+  readonly largeValues: LargeValueStore;
+  readonly decoder: Decoder;
+  readonly pump: Pump;
+  readonly reader: PostgresChunkReader;
+}
+
+/** What a pipeline asks of the connection that there is at the moment. */
+export interface PipelineSession {
+  readonly query: Query;
+  readonly server: () => ServerFacts;
+}
+
+/** Puts the parts together, as the log's end says they were left. */
+export async function openPipeline(
+  options: PostgresOptions,
+  writer: LogWriter,
+  session: PipelineSession,
+): Promise<Pipeline> {
+  const { files, directory, log, report, name } = options;
+  const { query } = session;
+  await files.makeDirectory(directory);
+  const tables = new Tables(options, query, report);
+  await tables.refresh();
+  const window = new Window(await currentSnapshot(query), windowBytesMax);
+  const largeValues = await LargeValueStore.open(join(directory, 'large-values'), largeValueBytesMax);
+  const spool = await StreamSpool.open(files, join(directory, 'spool'), spoolBytesMax);
+  const checkVersions = (): void => tables.checkVersions(log.state(name), snapshotter);
+  const reader = openReader(options, writer, tables, session, checkVersions);
+  const snapshotter: Snapshotter = new Snapshotter({
+    stream: name,
+    reader,
+    log,
+    writer,
+    window,
+    order: lsnOrder,
+    clock: options.clock,
+    random: options.random,
+    report,
+    chunkRows: options.snapshot.chunkRows,
+    parallel: options.snapshot.parallel,
+    nudge: (position) => pump.want(position),
+    appended: (topic, batch) => {
+      const relation = tables.relationOf(topic);
+      if (relation !== undefined) decoder.healer.keepBatch(relation, batch);
+    },
+    committed: (seq) => largeValues.commit(seq),
+  });
+  const decoder: Decoder = new Decoder(
+    {
+      writer,
+      window,
+      snapshotter,
+      largeValues,
+      spool,
+      truncates: new TruncateWriter(log, files, directory),
+      relation: async (message) => {
+        const relation = await tables.relation(message, writer);
+        checkVersions();
+        return relation;
+      },
+    },
+    parseLsn(writer.last.position ?? '0/0'),
+  );
+  const pump: Pump = new Pump({
+    clock: options.clock,
+    writer,
+    window,
+    snapshotter,
+    largeValues,
+    decoder,
+    nudge: async () => {
+      await query('SELECT pg_current_xact_id()');
+    },
+  });
+  await rebuildWindow(log, name, window);
+  await rebuildLargeValues(log, name, largeValues, async (topic) => tables.current(topic, writer), decoder.healer);
+  return { writer, tables, window, snapshotter, largeValues, decoder, pump, reader };
+}
+
+function openReader(
+  target: PostgresOptions,
+  writer: LogWriter,
+  tables: Tables,
+  { query, server }: PipelineSession,
+  checkVersions: () => void,
+): PostgresChunkReader {
+  return new PostgresChunkReader({
+    target,
+    server,
+    query,
+    relation: async (topic) => tables.current(topic, writer),
+    fingerprint: (topic) => tables.captured(topic)?.catalog.fingerprint ?? '',
+    estimate: (topic) => tables.captured(topic)?.catalog.rowsEstimated ?? 0,
+    refresh: async () => {
+      await tables.refresh();
+      checkVersions();
+    },
+  });
+}

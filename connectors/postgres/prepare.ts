@@ -1,0 +1,118 @@
+import { TidemarkError, isTidemarkError } from '../../base/errors.ts';
+import { formatLsn, parseLsn } from '../../model/position.ts';
+import type { Lsn } from '../../model/position.ts';
+import type { PostgresOptions } from './options.ts';
+import type { Pipeline } from './pipeline.ts';
+import { keepPublications } from './publication.ts';
+import type { Query } from './session.ts';
+import {
+  checkIdentity,
+  checkSlot,
+  createSlot,
+  dropSlot,
+  insertPosition,
+  readSlot,
+  runningTransactions,
+} from './slot.ts';
+import type { ServerFacts, SlotState, SourceIdentity } from './slot.ts';
+
+/** Where streaming begins, and what has to be seen by reads of tables that are new to it. */
+interface Start {
+  readonly position: Lsn;
+  /** The log's position cannot be continued: every table is to be read (again). */
+  readonly fresh: boolean;
+  readonly barrier: readonly string[];
+}
+
+/** Brings publication, slot and the log's end together, and decides what to read; returns where streaming begins. */
+export async function prepare(
+  pipeline: Pipeline,
+  options: PostgresOptions,
+  server: ServerFacts,
+  query: Query,
+): Promise<Lsn> {
+  const { log, name, clock } = options;
+  const { tables, snapshotter, writer, decoder } = pipeline;
+  await tables.refresh();
+  tables.requireAll();
+  const changed = await keepPublications(options, tables.all, query);
+  const known = log.state(name).get('source');
+  const slot = await readSlot(options, query);
+  let start = known === undefined ? null : await continueFrom(pipeline, options, { known, server, slot, query });
+  if (start === null) {
+    start = await startSlot(options, slot, known !== undefined, query);
+    decoder.position = start.position;
+    snapshotter.changes.set('source', JSON.stringify(server.identity));
+  }
+  const barrier = [...start.barrier, ...(changed ? await runningTransactions(query) : [])];
+  planReads(pipeline, options, { again: start.fresh && known !== undefined, barrier });
+  const state = snapshotter.changes.take();
+  if (state !== undefined) {
+    writer.mark({ position: formatLsn(start.position), timeMs: clock.now(), state });
+    await writer.durable();
+  }
+  return start.position;
+}
+
+/** Goes on from the log's end; null when that cannot be and the configuration says to read everything again. */
+async function continueFrom(
+  pipeline: Pipeline,
+  options: PostgresOptions,
+  context: { known: string; server: ServerFacts; slot: SlotState; query: Query },
+): Promise<Start | null> {
+  const position = parseLsn(pipeline.writer.last.position ?? '0/0');
+  try {
+    const identity = JSON.parse(context.known) as SourceIdentity;
+    checkIdentity(identity, context.server, await insertPosition(context.query, context.server), position);
+    checkSlot(options, context.slot, position);
+    return { position, fresh: false, barrier: [] };
+  } catch (error) {
+    if (options.snapshot.mode !== 'when_needed' || !isTidemarkError(error)) throw error;
+    const message = `${error.message}; reading every table again (snapshot mode when_needed)`;
+    options.report({ type: 'source.notice', source: options.name, message });
+    return null;
+  }
+}
+
+/** Makes a slot, or takes one that is there and that no log of ours has used. */
+async function startSlot(options: PostgresOptions, slot: SlotState, again: boolean, query: Query): Promise<Start> {
+  const place = { source: options.name };
+  if (slot.kind === 'usable' && slot.active) {
+    throw new TidemarkError('SLOT_IN_USE', `replication slot ${options.slot} is in use`, {
+      place,
+      hint: 'Stop the other consumer, or name another slot.',
+    });
+  }
+  const usable = slot.kind === 'usable' && !again ? slot : null;
+  if (usable === null && slot.kind !== 'absent') await dropSlot(options, query);
+  const made = usable === null ? await createSlot(options, query) : null;
+  const position = usable?.confirmed ?? made?.position ?? parseLsn('0/0');
+  const barrier = made?.running ?? (await runningTransactions(query));
+  const asked = options.snapshot.mode === 'never' && options.startAt !== undefined ? parseLsn(options.startAt) : null;
+  return { position: asked ?? position, fresh: true, barrier };
+}
+
+/** Decides which tables are to be read: those new to the log, and all when it could not be continued. */
+export function planReads(
+  pipeline: Pipeline,
+  options: PostgresOptions,
+  plan: { again: boolean; barrier: readonly string[] },
+): void {
+  const { tables, snapshotter, writer } = pipeline;
+  const state = options.log.state(options.name);
+  tables.checkVersions(state, snapshotter);
+  const captured = new Set(tables.all.map(({ topic }) => topic));
+  for (const topic of snapshotter.jobs.keys()) {
+    if (!captured.has(topic))
+      snapshotter.cancel(topic, new TidemarkError('TABLE_UNKNOWN', `${topic} is no longer captured`));
+  }
+  for (const topic of captured) {
+    const known = state.has(`consistent:${topic}`) || snapshotter.jobs.has(topic);
+    if (known && !plan.again) continue;
+    if (options.snapshot.mode === 'never' && !plan.again) {
+      snapshotter.changes.set(`consistent:${topic}`, JSON.stringify({ seq: writer.last.seq }));
+    } else {
+      snapshotter.begin(topic, { reread: writer.last.seq > 0, where: null, barrier: plan.barrier });
+    }
+  }
+}
