@@ -70,7 +70,7 @@ function tableLines(tables: readonly FoundTable[]): string[] {
 function sinkLines(source: string, table: FoundTable | undefined): string[] {
   const schema = table?.schema ?? 'public';
   const name = table?.name ?? 'customers';
-  const search = (table?.columns ?? []).filter((column) => column.isText).map((column) => JSON.stringify(column.name));
+  const search = (table?.columns ?? []).filter((column) => column.isText).map((column) => quoted(column.name));
   const from = `${source}.${part(schema)}.${part(name)}`;
   const lines = [
     'sinks:',

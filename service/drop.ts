@@ -8,9 +8,13 @@ import { postgresTarget } from './source-plan.ts';
 
 /**
  * Removes the slot and the publication that a source made. The service must not run (DATA_DIR_LOCKED): it would make both anew.
- * SOURCE_UNKNOWN when the file has no such source.
+ * SOURCE_UNKNOWN when the file has no such source. Returns what was removed, in words.
  */
-export async function dropSource(name: string, config: Config, deps: { clock: Clock; files: Files }): Promise<void> {
+export async function dropSource(
+  name: string,
+  config: Config,
+  deps: { clock: Clock; files: Files },
+): Promise<string[]> {
   const source = config.sources.find((candidate) => candidate.name === name);
   if (!source) {
     throw new TidemarkError('SOURCE_UNKNOWN', `the file has no source '${name}'`, {
@@ -25,7 +29,7 @@ export async function dropSource(name: string, config: Config, deps: { clock: Cl
     nowMs: deps.clock.now(),
   });
   try {
-    await dropPostgres(await postgresTarget(source));
+    return await dropPostgres(await postgresTarget(source));
   } finally {
     await lock.release();
   }

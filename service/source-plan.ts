@@ -39,7 +39,16 @@ export async function postgresTarget(source: SourceConfig): Promise<PostgresTarg
 
 function selection(table: TableConfig): TableSelection {
   const { kind, exclude, onSchemaChange, where } = table;
-  return { schema: table.schema, table: table.table, isPattern: table.isPattern, kind, key: table.key ?? [], exclude, onSchemaChange, where };
+  return {
+    schema: table.schema,
+    table: table.table,
+    isPattern: table.isPattern,
+    kind,
+    key: table.key ?? [],
+    exclude,
+    onSchemaChange,
+    where,
+  };
 }
 
 async function readTls(source: string, tls: TlsConfig): Promise<TlsFiles> {

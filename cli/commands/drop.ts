@@ -8,9 +8,7 @@ export async function dropCommand(
 ): Promise<void> {
   const config = await readConfig(options, context);
   const { source } = options;
-  await dropSource(source, config, context);
-  const found = config.sources.find(({ name }) => name === source);
-  const answer = { source, slot: found?.slot, publication: found?.publication };
-  const text = `slot ${answer.slot} and publication ${answer.publication} of ${source} are gone`;
-  context.stdout.write(options.json === true ? `${JSON.stringify(answer)}\n` : `${text}\n`);
+  const removed = await dropSource(source, config, context);
+  const text = removed.length === 0 ? `source ${source} had nothing to remove` : `removed: ${removed.join(', ')}`;
+  context.stdout.write(options.json === true ? `${JSON.stringify({ source, removed })}\n` : `${text}\n`);
 }
