@@ -10,7 +10,10 @@ import type { Segment } from './segment.ts';
 
 /** Size of the buffers that frames are built in. */
 export const extentBytes = 1024 * 1024 + 64 * 1024;
-const poolMax = 6;
+/** Buffers kept for use again: as many as wait and are being written when the disk is the limit. */
+const poolMax = 16;
+/** While a sync is under way, writing goes on once this much waits. */
+const overlapBytes = 1024 * 1024;
 /** How long a stream is idle before it notes how far its file is on disk. */
 const noteAfterMs = 50;
 
@@ -51,10 +54,10 @@ export interface FlushTarget {
   failed(error: TidemarkError): void;
 }
 
-/** Writes what the writer hands over, in order: one write and one fdatasync for all that waits (group commit). */
+/** Writes what the writer hands over, in order: one write and one fdatasync for all that waits (group commit). Large groups are written while the one before is being synced. */
 export class Flusher {
   readonly items: FlushItem[] = [];
-  /** Framed bytes that are not yet written. */
+  /** Framed bytes that are not yet being written. */
   waitingBytes = 0;
   /** Commits and marks that are durable. */
   durableTicket = 0;
@@ -67,6 +70,12 @@ export class Flusher {
   #segment: Segment;
   #file: File;
   #running: Promise<void> | null = null;
+  #syncing: Promise<void> | null = null;
+  /** Written and not yet covered by a sync that has begun. */
+  #written: { ticket: number; end: number; frontier: Frontier; states: readonly StateChanges[] } | null = null;
+  #writtenTicket = 0;
+  /** Ends the wait for a sync, because much waits to be written. */
+  #nudge: (() => void) | null = null;
   #waiters: (() => void)[] = [];
   #noted: boolean;
   #noteTimer = false;
@@ -93,7 +102,11 @@ export class Flusher {
 
   /** Begins to write if it is not under way. */
   kick(): void {
-    if (this.#running || this.failure) return;
+    if (this.failure) return;
+    if (this.#running) {
+      if (this.waitingBytes >= overlapBytes) this.#nudge?.();
+      return;
+    }
     this.#running = this.#run().finally(() => {
       this.#running = null;
       if (this.#hasWork()) this.kick();
@@ -131,29 +144,65 @@ export class Flusher {
 
   async #run(): Promise<void> {
     try {
-      while (this.#hasWork()) {
-        const first = this.items[0];
-        if (first?.type === 'cut') {
-          await this.#file.truncate(first.offset);
-          this.items.shift();
-        } else if (first?.type === 'roll') {
-          await this.#roll(first.segment, first.head);
-          this.items.shift();
-        } else {
+      while (this.#hasWork() || this.#syncing) {
+        const first = this.#hasWork() ? this.items[0] : undefined;
+        if (first === undefined || (first.type === 'extent' && this.waitingBytes < overlapBytes)) {
+          // Little waits: what comes during the sync goes into one group, whose sync is the next.
+          if (this.#syncing) await this.#syncedOrNudged(this.#syncing);
+          else await this.#writeGroup();
+        } else if (first.type === 'extent') {
           await this.#writeGroup();
+        } else {
+          while (this.#syncing) await this.#syncing;
+          if (this.failure) return;
+          if (first.type === 'cut') await this.#file.truncate(first.offset);
+          else await this.#roll(first.segment, first.head);
+          this.items.shift();
         }
         this.#wake();
       }
     } catch (error) {
-      // After a failed write or sync nobody knows what the file holds: the kernel may have dropped the pages and report the next
-      // sync as a success. So nothing is tried again; opening the log anew reads what is really there.
-      this.failure = writeFailure(error, this.#segment.path);
-      this.#target.failed(this.failure);
-      this.#wake();
+      this.#fail(error);
     }
   }
 
-  /** Writes all extents up to the next cut or roll, and syncs if a commit is among them. */
+  /**
+   * After a failed write or sync nobody knows what the file holds: the kernel may have dropped the pages and report the next sync
+   * as a success. So nothing is tried again; opening the log anew reads what is really there.
+   */
+  #fail(error: unknown): void {
+    this.failure ??= writeFailure(error, this.#segment.path);
+    this.#target.failed(this.failure);
+    this.#wake();
+  }
+
+  async #syncedOrNudged(syncing: Promise<void>): Promise<void> {
+    const nudged = new Promise<void>((resolve) => {
+      this.#nudge = resolve;
+    });
+    if (this.waitingBytes < overlapBytes) await Promise.race([syncing, nudged]);
+    this.#nudge = null;
+  }
+
+  /** Syncs what was written so far, and again as long as more commits were written meanwhile. */
+  async #sync(): Promise<void> {
+    try {
+      for (let written = this.#written; written; written = this.#written) {
+        this.#written = null;
+        await this.#file.sync();
+        if (this.failure) break;
+        this.durableTicket = written.ticket;
+        this.#target.advance(written.end, written.frontier, written.states);
+        this.#wake();
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#syncing = null;
+    }
+  }
+
+  /** Writes all extents up to the next cut or roll; a sync follows if a commit is among them. */
   async #writeGroup(): Promise<void> {
     const buffers: Buffer[] = [];
     const done: Extent[] = [];
@@ -166,7 +215,7 @@ export class Flusher {
     for (const item of this.items) {
       if (item.type !== 'extent') break;
       done.push(item);
-      if (item.ticket > this.durableTicket) {
+      if (item.ticket > this.#writtenTicket) {
         ({ ticket, committedEnd } = item);
         frontier = { seq: item.seq, position: item.position, timeMs: item.timeMs };
       }
@@ -183,18 +232,25 @@ export class Flusher {
       bytes += item.end - item.written;
       item.written = item.end;
     }
+    // What is being written waits no more: the writer goes on framing as much again meanwhile.
+    this.waitingBytes -= bytes;
+    this.#wake();
     if (!this.#schemas.isDurable) await this.#schemas.durable();
     this.#noted = false;
     const [only] = buffers;
     if (buffers.length === 1 && only) await this.#file.write(only, offset);
     else if (buffers.length > 1) await this.#file.writev(buffers, offset);
-    if (frontier) {
-      await this.#file.sync();
-      this.durableTicket = ticket;
-      this.#target.advance(committedEnd, frontier, states);
-    }
-    this.waitingBytes -= bytes;
     this.#recycle(done);
+    if (!frontier) return;
+    this.#writtenTicket = ticket;
+    const before = this.#written?.states ?? [];
+    this.#written = {
+      ticket,
+      end: committedEnd,
+      frontier,
+      states: before.length > 0 ? [...before, ...states] : states,
+    };
+    this.#syncing ??= this.#sync();
   }
 
   /** Lets extents go that are written and not the last, into which the writer still builds. */
@@ -227,10 +283,7 @@ export class Flusher {
         this.#noteTimer = false;
         if (this.#running || this.#closed || this.#noted || this.failure) return undefined;
         this.#running = this.#note()
-          .catch((error: unknown) => {
-            this.failure = writeFailure(error, this.#segment.path);
-            this.#target.failed(this.failure);
-          })
+          .catch((error: unknown) => this.#fail(error))
           .finally(() => {
             this.#running = null;
             this.#wake();

@@ -24,7 +24,7 @@ import type { TopicStats } from './topic-stats.ts';
 import { Tally } from './topic-stats.ts';
 
 /** Bytes that may wait to be written before `drained` makes the caller wait. */
-const waitingBytesMax = 8 * 1024 * 1024;
+const waitingBytesMax = 4 * 1024 * 1024;
 
 /** Frames transactions as they are handed over; the flusher writes them. */
 export class StreamWriter implements LogWriter {
