@@ -109,7 +109,7 @@ export class PgoutputReader {
 
   #readStreamed(start: number): Promise<void> | undefined {
     const { buffer } = this;
-    const tag = buffer[start];
+    const tag = this.#u8(start);
     if (tag === type.streamStop) {
       this.#streaming = false;
       this.#handler.streamStop();
@@ -135,18 +135,18 @@ export class PgoutputReader {
   readChange(buffer: Buffer, start: number, end: number): Promise<void> | undefined {
     this.buffer = buffer;
     this.#end = end;
-    const tag = buffer[start];
+    const tag = this.#u8(start);
     const at = start + 1;
     switch (tag) {
       case type.insert: {
-        if (buffer[at + 4] !== 0x4e) throw malformed('an insert without its new row');
+        if (this.#u8(at + 4) !== 0x4e) throw malformed('an insert without its new row');
         this.#newTuple(at + 5);
         return this.#handler.insert(this.#u32(at), this);
       }
       case type.update:
         return this.#update(at);
       case type.delete: {
-        const old = oldTupleOf(buffer[at + 4]);
+        const old = oldTupleOf(this.#u8(at + 4));
         this.#oldTuple(at + 5);
         return this.#handler.delete(this.#u32(at), old, this);
       }
@@ -183,20 +183,22 @@ export class PgoutputReader {
   }
 
   #update(at: number): Promise<void> | undefined {
-    const { buffer } = this;
     let next = at + 4;
     let old: OldTuple = 'none';
-    if (buffer[next] !== 0x4e /* N */) {
-      old = oldTupleOf(buffer[next]);
+    let kind = this.#u8(next);
+    if (kind !== 0x4e /* N */) {
+      old = oldTupleOf(kind);
       next = this.#oldTuple(next + 1);
+      kind = this.#u8(next);
     }
-    if (buffer[next] !== 0x4e) throw malformed('an update without its new row');
+    if (kind !== 0x4e) throw malformed('an update without its new row');
     this.#newTuple(next + 1);
     return this.#handler.update(this.#u32(at), old, this);
   }
 
   #truncate(at: number): Promise<void> | undefined {
     const count = this.#u32(at);
+    this.#u8(at + 4);
     if (count > (this.#end - at) / 4) throw malformed(`a truncate of ${count} tables`);
     const oids = Array.from({ length: count }, (_, index) => this.#u32(at + 5 + 4 * index));
     return this.#handler.truncate(oids);
@@ -214,14 +216,15 @@ export class PgoutputReader {
     };
     const schema = text() || 'pg_catalog';
     const name = text();
-    const replicaIdentity = String.fromCharCode(this.buffer[at] ?? 0);
+    const replicaIdentity = String.fromCharCode(this.#u8(at));
     const count = this.#u16(at + 1);
+    if (count > columnsMax) throw malformed(`a table of ${count} columns`);
     at += 3;
     const columns: RelationColumn[] = [];
     for (let index = 0; index < count; index++) {
-      const identity = ((this.buffer[at++] ?? 0) & 1) !== 0;
+      const identity = (this.#u8(at++) & 1) !== 0;
       const column = text();
-      columns.push({ name: column, typeOid: this.#u32(at), typeModifier: this.buffer.readInt32BE(at + 4), identity });
+      columns.push({ name: column, typeOid: this.#u32(at), typeModifier: this.#u32(at + 4) | 0, identity });
       at += 8;
     }
     return { oid, schema, name, replicaIdentity, columns };
@@ -258,7 +261,15 @@ export class PgoutputReader {
         throw malformed(`a column of unknown kind ${describe(kind)}`);
       }
     }
+    // Columns without a value are a byte each, and were not held against the end one by one.
+    if (at > this.#end) throw malformed('a row runs past its message');
     return at;
+  }
+
+  #u8(at: number): number {
+    const byte = this.buffer[at];
+    if (at >= this.#end || byte === undefined) throw malformed('a message is cut short');
+    return byte;
   }
 
   #u16(at: number): number {
