@@ -167,6 +167,14 @@ export class ChangeWriter {
     this.count++;
   }
 
+  /** Takes the record ended last out again; a view, valid until the next write. */
+  takeBack(): ChangeBatch {
+    const bytes = this.buffer.subarray(this.#start, this.at);
+    this.at = this.#start;
+    this.count--;
+    return { bytes, count: 1 };
+  }
+
   /** Forgets the record begun last and not ended. */
   cancel(): void {
     this.at = this.#start;

@@ -11,6 +11,8 @@ export interface StoredJob {
   readonly barrier: readonly string[];
   readonly rows: number;
   readonly rowsEstimated: number;
+  /** The table has no key: it is read and published as a whole. */
+  readonly keyless: boolean;
 }
 
 /** A range being read: published up to `after`, read up to `readAfter`. */
@@ -32,9 +34,10 @@ export interface Job {
   readonly topic: string;
   ranges: RangeTask[] | null;
   splitting: boolean;
-  /** A worker is reading incomplete keys of the table. */
-  readingKeys: boolean;
+  /** A worker is reading incomplete keys of the table, or the whole of it. */
+  reading: boolean;
   readonly where: string | null;
+  readonly keyless: boolean;
   readonly ghostsBefore: number;
   barrier: readonly string[];
   rows: number;
@@ -58,7 +61,7 @@ export function rangeTask(range: KeyRange): RangeTask {
 export function newJob(
   topic: string,
   startedMs: number,
-  options: { where: string | null; ghostsBefore: number; barrier: readonly string[] },
+  options: { where: string | null; keyless: boolean; ghostsBefore: number; barrier: readonly string[] },
 ): Job {
   const done = Promise.withResolvers<void>();
   // Nobody has to wait for a job; one that fails is told by the source's status.
@@ -67,7 +70,7 @@ export function newJob(
     topic,
     ranges: null,
     splitting: false,
-    readingKeys: false,
+    reading: false,
     rows: 0,
     rowsEstimated: 0,
     startedMs,
@@ -80,6 +83,7 @@ export function storeJob(job: Job): string {
   const stored: StoredJob = {
     ranges: job.ranges?.map(({ after, upTo }) => ({ after, upTo })) ?? null,
     where: job.where,
+    keyless: job.keyless,
     ghostsBefore: job.ghostsBefore,
     barrier: job.barrier,
     rows: job.rows,

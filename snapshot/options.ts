@@ -4,6 +4,8 @@ import type { Report } from '../model/events.ts';
 import type { Log, LogWriter } from '../model/log.ts';
 import type { PositionOrder } from '../model/position.ts';
 import type { Job, RangeTask } from './job.ts';
+import type { HeldRecords } from './held-records.ts';
+import type { KeylessTables } from './keyless.ts';
 import type { Chunk, ChunkReader } from './port.ts';
 import type { OpenRead, Window } from './window.ts';
 
@@ -13,6 +15,9 @@ export interface SnapshotOptions {
   readonly log: Log;
   readonly writer: LogWriter;
   readonly window: Window;
+  readonly keyless: KeylessTables;
+  /** Whether a table has no key. */
+  readonly isKeyless: (topic: string) => boolean;
   readonly order: PositionOrder;
   readonly clock: Clock;
   readonly random: () => number;
@@ -30,6 +35,8 @@ export interface SnapshotOptions {
 /** What a worker does next. */
 export type Task =
   | { readonly kind: 'range'; readonly job: Job; readonly range: RangeTask }
+  /** A table without a key; its rows go to `rows`. */
+  | { readonly kind: 'whole'; readonly job: Job; readonly rows: HeldRecords }
   | { readonly kind: 'keys'; readonly job: Job; readonly keys: readonly { key: string; values: readonly string[] }[] };
 
 /** A chunk that waits for the stream to reach its HIGH. */

@@ -48,6 +48,12 @@ export interface ChunkRequest {
 export interface ChunkReader {
   /** Reads the beginning of a range. Fails with SOURCE_UNREACHABLE for what may pass; the caller tries again. */
   read(request: ChunkRequest, signal: AbortSignal): Promise<Chunk>;
+  /** Reads a table without a key in one go, handing its rows over as they come; the chunk's own batches are empty. */
+  readWhole(
+    request: ChunkRequest,
+    rows: (batch: ChangeBatch) => Promise<void> | undefined,
+    signal: AbortSignal,
+  ): Promise<Chunk>;
   /** Splits a table into at most `parts` ranges of roughly equal size. */
   split(topic: string, parts: number): Promise<KeyRange[]>;
   /** Estimated rows of a table; 0 when unknown. */

@@ -29,15 +29,19 @@ export class Publisher {
   }
 
   async publish(waiting: WaitingChunk, position: string, timeMs: number): Promise<void> {
-    const { window } = this.#options;
+    const { window, keyless } = this.#options;
     const { task, chunk } = waiting;
     const { job } = task;
     const displaced = window.displacement(job.topic, chunk.low);
-    if (!chunk.stable || displaced.kind === 'unknown') {
+    if (!chunk.stable || (displaced.kind === 'unknown' && task.kind !== 'whole')) {
       if (task.kind === 'range') rewind(task.range);
+      if (task.kind === 'whole') await task.rows.discard();
       return;
     }
-    if (task.kind === 'range') {
+    if (task.kind === 'whole') {
+      job.rows = await keyless.publish(job.topic, task.rows, chunk.low);
+      job.ranges = [];
+    } else if (task.kind === 'range') {
       await this.#appendRows(job.topic, chunk.batches, displaced);
       task.range.waiting--;
       task.range.after = chunk.lastKey;
@@ -46,7 +50,7 @@ export class Publisher {
     } else {
       await this.#appendKeys(waiting, task.keys, displaced);
     }
-    this.#snapshotter.changes.set(`snapshot:${job.topic}`, storeJob(job));
+    if (this.#isCurrent(job)) this.#snapshotter.changes.set(`snapshot:${job.topic}`, storeJob(job));
     this.#commit(position, timeMs);
     this.#reportRows(job.topic, chunk.rows);
   }
@@ -57,13 +61,22 @@ export class Publisher {
     const { changes, jobs } = this.#snapshotter;
     if (job.ghostsBefore > 0) await this.#deleteGhosts(job);
     const seq = writer.last.seq + 1;
-    jobs.delete(job.topic);
-    changes.set(`snapshot:${job.topic}`, null);
-    changes.set(`consistent:${job.topic}`, JSON.stringify({ seq }));
+    const current = this.#isCurrent(job);
+    if (current) {
+      jobs.delete(job.topic);
+      changes.set(`snapshot:${job.topic}`, null);
+      changes.set(`consistent:${job.topic}`, JSON.stringify({ seq }));
+    }
     this.#commit(position, timeMs);
     await writer.durable();
+    if (!current) return;
     report({ type: 'snapshot.done', source: stream, table: job.topic, rows: job.rows, seq });
     job.done.resolve();
+  }
+
+  /** Whether the job has not been begun anew, or cancelled, while its rows were being written. */
+  #isCurrent(job: Job): boolean {
+    return this.#snapshotter.jobs.get(job.topic) === job;
   }
 
   #commit(position: string, timeMs: number): void {

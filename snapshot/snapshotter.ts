@@ -5,7 +5,7 @@ import { IncompleteKeys } from './incomplete.ts';
 import type { Job } from './job.ts';
 import { loadJob, newJob, rangeTask, rewind, storeJob } from './job.ts';
 import type { SnapshotOptions, Task, WaitingChunk } from './options.ts';
-import type { Chunk } from './port.ts';
+import type { Chunk, ChunkRequest } from './port.ts';
 import { Publisher } from './publisher.ts';
 import { StateChanges } from './state-changes.ts';
 import { snapshotStatus } from './status.ts';
@@ -35,7 +35,9 @@ export class Snapshotter {
     for (const [name, text] of state) {
       if (!name.startsWith('snapshot:')) continue;
       const topic = name.slice('snapshot:'.length);
-      this.jobs.set(topic, loadJob(topic, text, options.clock.monotonic()));
+      const job = loadJob(topic, text, options.clock.monotonic());
+      this.jobs.set(topic, job);
+      if (job.keyless) options.keyless.begin(topic);
     }
     this.#publisher = new Publisher(options, this);
   }
@@ -45,7 +47,7 @@ export class Snapshotter {
    * topic is begun anew. Its state travels with the next commit.
    */
   begin(topic: string, options: { reread: boolean; where: string | null; barrier: readonly string[] }): Job {
-    const { window, writer, clock } = this.#options;
+    const { window, writer, clock, keyless, isKeyless } = this.#options;
     const running = this.jobs.get(topic);
     const oldest = window.oldestSeq ?? writer.last.seq + 1;
     const earlier =
@@ -53,13 +55,15 @@ export class Snapshotter {
     // Rows that an unfinished job has published stay right: the new one deletes only what is older than both.
     const job = newJob(topic, clock.monotonic(), {
       where: options.where,
-      ghostsBefore: options.reread && options.where === null ? earlier : 0,
+      keyless: isKeyless(topic),
+      ghostsBefore: options.reread && options.where === null && !isKeyless(topic) ? earlier : 0,
       barrier: [...new Set([...options.barrier, ...(running?.barrier ?? [])])],
     });
     if (running !== undefined) {
       this.#discard(running);
       job.done.promise.then(running.done.resolve, running.done.reject);
     }
+    if (job.keyless) keyless.begin(topic);
     this.jobs.set(topic, job);
     this.changes.set(`snapshot:${topic}`, storeJob(job));
     this.changes.set(`consistent:${topic}`, null);
@@ -74,6 +78,7 @@ export class Snapshotter {
     if (job === undefined) return;
     this.#discard(job);
     this.jobs.delete(topic);
+    void this.#options.keyless.end(topic);
     this.changes.set(`snapshot:${topic}`, null);
     job.done.reject(reason);
   }
@@ -82,7 +87,12 @@ export class Snapshotter {
   hold(topic: string, key: string, values: readonly string[]): void {
     this.incomplete.hold(topic, key, values);
     if (this.jobs.has(topic)) return;
-    const job = newJob(topic, this.#options.clock.monotonic(), { where: null, ghostsBefore: 0, barrier: [] });
+    const job = newJob(topic, this.#options.clock.monotonic(), {
+      where: null,
+      keyless: false,
+      ghostsBefore: 0,
+      barrier: [],
+    });
     job.ranges = [];
     this.jobs.set(topic, job);
     this.changes.set(`snapshot:${topic}`, storeJob(job));
@@ -104,7 +114,9 @@ export class Snapshotter {
         late.push(waiting);
         continue;
       }
-      if (waiting.task.kind === 'range' && waiting.attempt !== waiting.task.range.attempt) {
+      const { task } = waiting;
+      const current = this.jobs.get(task.job.topic) === task.job;
+      if (!current || (task.kind === 'range' && waiting.attempt !== task.range.attempt)) {
         window.close(waiting.read);
         continue;
       }
@@ -174,29 +186,23 @@ export class Snapshotter {
   }
 
   async #read(task: Task, signal: AbortSignal): Promise<void> {
-    const { reader, window, chunkRows, nudge } = this.#options;
+    const { reader, window, nudge } = this.#options;
     const { job } = task;
     if (!(await this.#passBarrier(job, signal))) return;
     const attempt = task.kind === 'range' ? task.range.attempt : 0;
     const read = window.open();
     let chunk: Chunk;
     try {
-      chunk = await reader.read(
-        {
-          topic: job.topic,
-          where: job.where,
-          rowsMax: chunkRows,
-          ...(task.kind === 'range'
-            ? { range: { after: task.range.readAfter, upTo: task.range.upTo } }
-            : { range: { after: null, upTo: null }, keys: task.keys.map(({ values }) => values) }),
-        },
-        signal,
-      );
+      const request = this.#request(task);
+      chunk =
+        task.kind === 'whole'
+          ? await reader.readWhole(request, (batch) => task.rows.add(null, batch), signal)
+          : await reader.read(request, signal);
     } catch (error) {
       window.close(read);
       throw error;
     }
-    const current = this.jobs.get(job.topic) === job && (task.kind === 'keys' || task.range.attempt === attempt);
+    const current = this.jobs.get(job.topic) === job && (task.kind !== 'range' || task.range.attempt === attempt);
     if (!current || signal.aborted) {
       window.close(read);
       return;
@@ -210,6 +216,16 @@ export class Snapshotter {
     }
     this.#waiting.push({ task, attempt, chunk, read });
     nudge(chunk.high);
+  }
+
+  #request(task: Task): ChunkRequest {
+    const { job } = task;
+    const common = { topic: job.topic, where: job.where, rowsMax: this.#options.chunkRows };
+    if (task.kind === 'range') return { ...common, range: { after: task.range.readAfter, upTo: task.range.upTo } };
+    const range = { after: null, upTo: null };
+    return task.kind === 'keys'
+      ? { ...common, range, keys: task.keys.map(({ values }) => values) }
+      : { ...common, range };
   }
 
   /** Waits until every transaction of the job's barrier is seen by reads. False when aborted meanwhile. */
@@ -233,6 +249,11 @@ export class Snapshotter {
     const { parallel } = this.#options;
     if (this.#waiting.length >= 2 * parallel) return null;
     for (const job of this.jobs.values()) {
+      if (job.keyless && job.ranges === null) {
+        const rows = this.#options.keyless.rows(job.topic);
+        if (!job.reading && !this.#isWaiting(job)) return { kind: 'whole', job, rows };
+        continue;
+      }
       if (job.ranges === null) {
         if (job.splitting) continue;
         await this.#split(job);
@@ -240,7 +261,7 @@ export class Snapshotter {
       for (const range of job.ranges ?? []) {
         if (!range.reading && !range.readToEnd && range.waiting < 2) return { kind: 'range', job, range };
       }
-      if (job.ranges?.length === 0 && !job.readingKeys && !this.#isWaiting(job)) {
+      if (job.ranges?.length === 0 && !job.reading && !this.#isWaiting(job)) {
         const keys = this.incomplete.some(job.topic, keysPerRead);
         if (keys.length > 0) return { kind: 'keys', job, keys };
       }
@@ -284,5 +305,5 @@ export class Snapshotter {
 
 function setReading(task: Task, reading: boolean): void {
   if (task.kind === 'range') task.range.reading = reading;
-  else task.job.readingKeys = reading;
+  else task.job.reading = reading;
 }

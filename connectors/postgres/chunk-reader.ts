@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import { TidemarkError } from '../../base/errors.ts';
 import { pieceBytesMax } from '../../base/constants.ts';
 import type { ChangeBatch } from '../../model/change.ts';
-import { ChangeWriter, flagAfter, opRead } from '../../model/change.ts';
+import { ChangeWriter, emptyBatch, flagAfter, opRead } from '../../model/change.ts';
 import { keySizeMax, writeKeyNull, writeKeyPart } from '../../model/key.ts';
 import { formatLsn } from '../../model/position.ts';
 import { fieldPositions } from '../../model/row.ts';
@@ -63,6 +63,38 @@ export class PostgresChunkReader implements ChunkReader {
       throw asTableError(sourceError(error, this.#context.target.name), request.topic);
     } finally {
       signal.removeEventListener('abort', abort);
+    }
+  }
+
+  async readWhole(
+    request: ChunkRequest,
+    rows: (batch: ChangeBatch) => Promise<void> | undefined,
+    signal: AbortSignal,
+  ): Promise<Chunk> {
+    const { target, query, server } = this.#context;
+    const client = await connect(target, 'snapshot');
+    const abort = (): void => destroy(client);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      const { relation, low, fingerprint } = await this.#begin(client, request.topic);
+      const packer = new RowPacker(relation);
+      await new CopySocket(client).run(`COPY (${chunkQuery(relation, request, 0)}) TO STDOUT`, {
+        data: (buffer, start, end) => {
+          packer.add(buffer, start, end);
+          return packer.hasPiece ? rows(packer.takePiece()) : undefined;
+        },
+      });
+      for (const batch of packer.take()) await rows(batch);
+      await queryOf(client, target.name)('COMMIT');
+      const [now] = await query(fingerprintQuery(relation.oid));
+      const high = formatLsn(await insertPosition(query, server()));
+      const stable = now?.['fingerprint'] === fingerprint;
+      return { table: relation.table, low, high, batches: [], rows: packer.rows, lastKey: null, stable };
+    } catch (error) {
+      throw asTableError(sourceError(error, target.name), request.topic);
+    } finally {
+      signal.removeEventListener('abort', abort);
+      destroy(client);
     }
   }
 
@@ -162,13 +194,13 @@ export class PostgresChunkReader implements ChunkReader {
       const [row] = await query(
         `SELECT pg_current_snapshot()::text AS low, (${fingerprintQuery(relation.oid)}) AS fingerprint`,
       );
-      const found = row?.['fingerprint'];
+      const found = String(row?.['fingerprint']);
       if (found === this.#context.fingerprint(topic)) {
         // Chunks follow the key's index, whatever the planner thinks of reading the whole table instead.
         await query(
           'SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL max_parallel_workers_per_gather = 0',
         );
-        return { relation, low: new PgSnapshot(String(row?.['low'])), fingerprint: String(found) };
+        return { relation, low: new PgSnapshot(String(row?.['low'])), fingerprint: found };
       }
       await query('ROLLBACK');
       await this.#context.refresh();
@@ -264,6 +296,14 @@ class RowPacker {
     this.rows++;
     this.bytes += end - start;
     if (changes.size >= pieceBytesMax) this.#cutPiece();
+  }
+
+  get hasPiece(): boolean {
+    return this.#batches.length > 0;
+  }
+
+  takePiece(): ChangeBatch {
+    return this.#batches.shift() ?? emptyBatch;
   }
 
   take(): ChangeBatch[] {

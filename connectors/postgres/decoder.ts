@@ -9,6 +9,7 @@ import { formatLsn, lsn } from '../../model/position.ts';
 import type { Lsn } from '../../model/position.ts';
 import { fieldUnchanged } from '../../model/row.ts';
 import type { Snapshotter } from '../../snapshot/snapshotter.ts';
+import type { KeylessTables } from '../../snapshot/keyless.ts';
 import type { Window } from '../../snapshot/window.ts';
 import { Healer, holdRow, packFields } from './healer.ts';
 import type { TupleRow } from './healer.ts';
@@ -27,6 +28,7 @@ export interface DecoderContext {
   readonly largeValues: LargeValueStore;
   readonly spool: StreamSpool;
   readonly truncates: TruncateWriter;
+  readonly keyless: KeylessTables;
   /** The relation for a table that a message describes, or null when it is not captured. */
   relation(message: RelationMessage): Promise<Relation | null>;
 }
@@ -172,14 +174,23 @@ export class Decoder implements PgoutputHandler {
   }
 
   async truncate(oids: readonly number[]): Promise<void> {
-    const { truncates, window, snapshotter, writer } = this.#context;
+    const { truncates, window, snapshotter, writer, keyless } = this.#context;
     for (const oid of oids) {
       const relation = this.#relationOf(oid);
       if (relation === null) continue;
       await this.#handOver();
       if (this.#tracked) window.truncate(relation.topic);
       snapshotter.incomplete.resolveAll(relation.topic);
-      const deletes = await truncates.write(relation.topic, writer);
+      if (keyless.holds(relation.topic)) {
+        // What was held is gone with the rows; the table is read again, as it is after this transaction.
+        await keyless.end(relation.topic);
+        snapshotter.begin(relation.topic, { reread: true, where: null, barrier: [String(this.#xid)] });
+        continue;
+      }
+      const deletes =
+        relation.keyTuple.length > 0
+          ? await truncates.write(relation.topic, writer)
+          : await keyless.clear(relation.topic);
       relation.counts.delete += deletes;
       this.#count += deletes;
       this.#pieces++;
@@ -228,8 +239,7 @@ export class Decoder implements PgoutputHandler {
       changes.endBefore();
     }
     packFields(changes, row.buffer, relation.tuple, row.fields);
-    changes.end();
-    this.#count++;
+    this.#finish(relation);
   }
 
   /** Appends a delete; returns a copy of its key. */
@@ -240,10 +250,21 @@ export class Decoder implements PgoutputHandler {
     changes.endKey();
     packFields(changes, before.buffer, relation.tuple, before.fields);
     changes.endBefore();
-    changes.end();
-    this.#count++;
+    this.#finish(relation);
     return Buffer.from(this.#key());
   }
+
+  /** Completes a change. One of a table without a key that is being read waits aside until it is known whether the read saw it. */
+  #finish(relation: Relation): void {
+    this.#changes.end();
+    if (relation.keyTuple.length > 0 || !this.#context.keyless.holds(relation.topic)) {
+      this.#count++;
+      return;
+    }
+    this.#held = this.#context.keyless.hold(relation.topic, String(this.#xid), this.#changes.takeBack());
+  }
+  /** Held changes on their way to disk. */
+  #held: Promise<void> | undefined = undefined;
 
   /** Where the key of the change written last is in the buffer of changes. */
   #keyStart = 0;
@@ -310,6 +331,11 @@ export class Decoder implements PgoutputHandler {
 
   /** Hands full pieces over, and holds the stream back while the log or the large values have too much in memory. */
   #pace(): Promise<void> | undefined {
+    if (this.#held !== undefined) {
+      const held = this.#held;
+      this.#held = undefined;
+      return held;
+    }
     if (this.#changes.size >= pieceBytesMax) return this.#handOver();
     return this.#context.largeValues.isFull ? this.#relieve() : undefined;
   }

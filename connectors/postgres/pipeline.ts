@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { LogWriter } from '../../model/log.ts';
 import { lsnOrder, parseLsn } from '../../model/position.ts';
+import { KeylessTables } from '../../snapshot/keyless.ts';
 import { Snapshotter } from '../../snapshot/snapshotter.ts';
 import { Window } from '../../snapshot/window.ts';
 import { PostgresChunkReader } from './chunk-reader.ts';
@@ -10,7 +11,7 @@ import type { PostgresOptions } from './options.ts';
 import { Pump } from './pump.ts';
 import { rebuildLargeValues, rebuildWindow } from './recover.ts';
 import type { Query } from './session.ts';
-import { currentSnapshot } from './slot.ts';
+import { currentSnapshot, runningTransactions } from './slot.ts';
 import type { ServerFacts } from './slot.ts';
 import { StreamSpool } from './spool.ts';
 import { Tables } from './tables.ts';
@@ -54,12 +55,15 @@ export async function openPipeline(
   const spool = await StreamSpool.open(files, join(directory, 'spool'), spoolBytesMax);
   const checkVersions = (): void => tables.checkVersions(log.state(name), snapshotter);
   const reader = openReader(options, writer, tables, session, checkVersions);
+  const keyless = new KeylessTables({ files, directory, log, writer, stream: name });
   const snapshotter: Snapshotter = new Snapshotter({
     stream: name,
     reader,
     log,
     writer,
     window,
+    keyless,
+    isKeyless: (topic) => tables.isKeyless(topic),
     order: lsnOrder,
     clock: options.clock,
     random: options.random,
@@ -81,6 +85,7 @@ export async function openPipeline(
       largeValues,
       spool,
       truncates: new TruncateWriter(log, files, directory),
+      keyless,
       relation: async (message) => {
         const relation = await tables.relation(message, writer);
         checkVersions();
@@ -100,6 +105,7 @@ export async function openPipeline(
       await query('SELECT pg_current_xact_id()');
     },
   });
+  await requireAllSeen(snapshotter, query);
   await rebuildWindow(log, name, window);
   await rebuildLargeValues(log, name, largeValues, async (topic) => tables.current(topic, writer), decoder.healer);
   return { writer, tables, window, snapshotter, largeValues, decoder, pump, reader };
@@ -124,4 +130,12 @@ function openReader(
       checkVersions();
     },
   });
+}
+
+/** Events of tables without a key that were held back are gone with the process: a new read must see what they were. */
+async function requireAllSeen(snapshotter: Snapshotter, query: Query): Promise<void> {
+  const running = await runningTransactions(query);
+  for (const job of snapshotter.jobs.values()) {
+    if (job.keyless) job.barrier = [...job.barrier, ...running];
+  }
 }

@@ -4,7 +4,7 @@ import type { LogWriter } from '../../model/log.ts';
 import { topicOf } from '../../model/table.ts';
 import type { Snapshotter } from '../../snapshot/snapshotter.ts';
 import type { TableVersion } from './catalog.ts';
-import { hasIdentity, readTables, rewriteBetween, versionOf } from './catalog.ts';
+import { hasIdentity, keyOf, readTables, rewriteBetween, versionOf } from './catalog.ts';
 import type { PostgresTarget, TableSelection } from './options.ts';
 import type { RelationMessage } from './pgoutput.ts';
 import type { CapturedTable, Relation } from './relations.ts';
@@ -58,6 +58,12 @@ export class Tables {
 
   captured(topic: string): CapturedTable | undefined {
     return this.#byTopic.get(topic);
+  }
+
+  /** Whether rows of a table cannot be told apart. */
+  isKeyless(topic: string): boolean {
+    const table = this.#byTopic.get(topic);
+    return table !== undefined && table.selection.key.length === 0 && (keyOf(table.catalog) ?? []).length === 0;
   }
 
   /** Changes of each table since the last call. */
@@ -201,7 +207,9 @@ export class Tables {
 
 /** Whether a message describes the columns that are expected. */
 function sameColumns(message: RelationMessage, expected: RelationMessage): boolean {
-  const shape = ({ columns }: RelationMessage): string =>
-    JSON.stringify(columns.map(({ name, typeOid, typeModifier }) => [name, typeOid, typeModifier]));
-  return shape(message) === shape(expected);
+  return shapeOf(message) === shapeOf(expected);
+}
+
+function shapeOf({ columns }: RelationMessage): string {
+  return JSON.stringify(columns.map(({ name, typeOid, typeModifier }) => [name, typeOid, typeModifier]));
 }
