@@ -14,6 +14,11 @@ export interface DeadLetter {
   readonly atMs: number;
 }
 
+/** A later change of the key has been written, so its letters are of no concern any more. */
+interface Settled {
+  readonly settled: string;
+}
+
 /**
  * The dead letters of one sink: a file of JSON lines, synced before the cursor passes the rows that it names. A row that is met again
  * in a replay is kept once. A torn last line (a crash while it was written) is cut off: its row is met again.
@@ -23,6 +28,7 @@ export class DeadLetters {
   readonly #path: string;
   readonly #directory: string;
   #letters = new Map<string, DeadLetter>();
+  readonly #keys = new Set<string>();
   #file: File | null = null;
   #size = 0;
 
@@ -41,7 +47,9 @@ export class DeadLetters {
   }
 
   async load(): Promise<void> {
+    await this.close();
     this.#letters = new Map();
+    this.#keys.clear();
     if (!(await this.#files.exists(this.#path))) return;
     const file = await this.#open('write');
     const content = Buffer.alloc(await file.size());
@@ -49,32 +57,38 @@ export class DeadLetters {
     this.#size = content.lastIndexOf(0x0a) + 1;
     for (const line of content.toString('utf8', 0, this.#size).split('\n')) {
       if (line === '') continue;
-      const letter = JSON.parse(line) as DeadLetter;
-      this.#letters.set(identity(letter), letter);
+      this.#take(JSON.parse(line) as DeadLetter | Settled);
     }
   }
 
-  /** Returns once the letters survive a crash. */
-  async add(letters: readonly DeadLetter[]): Promise<void> {
+  #take(entry: DeadLetter | Settled): void {
+    if ('settled' in entry) {
+      this.#keys.delete(entry.settled);
+      for (const [id, { key }] of this.#letters) if (key === entry.settled) this.#letters.delete(id);
+    } else {
+      this.#letters.set(identity(entry), entry);
+      this.#keys.add(entry.key);
+    }
+  }
+
+  /** Whether there is a letter of that key. */
+  concerns(key: string): boolean {
+    return this.#keys.has(key);
+  }
+
+  /** Forgets the letters of the settled keys, then adds the others. Returns once that survives a crash. */
+  async update(letters: readonly DeadLetter[], settledKeys: readonly string[]): Promise<void> {
     const fresh = letters.filter((letter) => !this.#letters.has(identity(letter)));
-    if (fresh.length === 0) return;
+    const entries: (DeadLetter | Settled)[] = [...settledKeys.map((settled) => ({ settled })), ...fresh];
+    if (entries.length === 0) return;
     if (this.#file === null) await this.#files.makeDirectory(this.#directory);
     const file = this.#file ?? (await this.#open('create'));
-    const lines = Buffer.from(fresh.map((letter) => `${JSON.stringify(letter)}\n`).join(''));
+    const lines = Buffer.from(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
     await file.write(lines, this.#size);
     await file.sync();
     await this.#files.syncDirectory(this.#directory);
     this.#size += lines.length;
-    for (const letter of fresh) this.#letters.set(identity(letter), letter);
-  }
-
-  /** Forgets all of them: the sink is built anew. */
-  async clear(): Promise<void> {
-    if (this.#letters.size === 0) return;
-    this.#letters = new Map();
-    await this.#file?.truncate(0);
-    await this.#file?.sync();
-    this.#size = 0;
+    for (const entry of entries) this.#take(entry);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,8 @@
+import { present } from '../base/assert.ts';
 import { TidemarkError, isTidemarkError, messageOf } from '../base/errors.ts';
 import { ChangeCursor } from '../model/change.ts';
-import { rowJsonEncoder, keyColumns } from '../model/json.ts';
+import { keyColumns, rowJsonEncoder } from '../model/json.ts';
+import type { RowJsonEncoder } from '../model/json.ts';
 import type { LogReader, Piece, ReadBatch } from '../model/log.ts';
 import { ChangeSet } from './change-set.ts';
 import type { DeadLetter } from './dead-letters.ts';
@@ -31,7 +33,10 @@ export class Lane {
   readonly #record = new ChangeCursor();
   readonly #sets = new Map<string, ChangeSet>();
   readonly #setOfSchema = new Map<number, ChangeSet | null>();
+  /** Rows that the open write could not take, and keys whose dead letters it has made good; both kept when it is committed. */
   #letters: DeadLetter[] = [];
+  #settled: { readonly sink: string; readonly key: string }[] = [];
+  readonly #keyEncoders: (RowJsonEncoder | undefined)[] = [];
   /** Changes collected last came in the order of their commits. */
   #ordered = true;
   /** The position of the next lane on the stream, if there is one ahead. */
@@ -180,20 +185,37 @@ export class Lane {
       const middle = (from + to) >>> 1;
       await this.#apply(sink, set, from, middle);
       await this.#apply(sink, set, middle, to);
+      return;
     }
+    this.#settle(sink, set, from, to);
+  }
+
+  /** A dead letter is of no concern any more once a later change of its key has been written. */
+  #settle(sink: Sink, set: ChangeSet, from: number, to: number): void {
+    if (sink.deadLetters.count === 0 && this.#letters.length === 0) return;
+    for (let index = from; index < to; index++) {
+      set.locate(index, this.#record);
+      const key = this.#keyOfRecord();
+      this.#letters = this.#letters.filter((letter) => letter.sink !== sink.name || letter.key !== key);
+      if (sink.deadLetters.concerns(key)) this.#settled.push({ sink: sink.name, key });
+    }
+  }
+
+  /** The key of the record found last, as JSON. */
+  #keyOfRecord(): string {
+    const { schemaId, bytes, hasAfter, afterStart, beforeStart } = this.#record;
+    let encoder = this.#keyEncoders[schemaId];
+    if (encoder === undefined) {
+      const table = present(this.#deps.log.table(schemaId), `table ${schemaId}`);
+      encoder = rowJsonEncoder(table, { columns: keyColumns(table), poison: 'text', singleLine: true });
+      this.#keyEncoders[schemaId] = encoder;
+    }
+    return encoder.stringify(bytes, hasAfter ? afterStart : beforeStart);
   }
 
   #reject(sink: Sink, set: ChangeSet, index: number, cause: TidemarkError): void {
     set.locate(index, this.#record);
-    const table = this.#deps.log.table(this.#record.schemaId);
-    let key = '{}';
-    if (table !== undefined) {
-      const encoder = rowJsonEncoder(table, { columns: keyColumns(table), poison: 'text', singleLine: true });
-      key = encoder.stringify(
-        this.#record.bytes,
-        this.#record.hasAfter ? this.#record.afterStart : this.#record.beforeStart,
-      );
-    }
+    const key = this.#keyOfRecord();
     if (this.#deps.onError === 'stop') {
       throw new TidemarkError('SINK_STOPPED', `Sink '${sink.name}' cannot take the row ${key}: ${cause.message}`, {
         hint: 'Correct the row at its source, or set on_error: dead_letter to set such rows aside.',
@@ -264,19 +286,22 @@ export class Lane {
 
   /** Dead letters are on disk before the cursor passes their rows. */
   async #keepLetters(): Promise<void> {
-    if (this.#letters.length === 0) return;
+    if (this.#letters.length === 0 && this.#settled.length === 0) return;
     for (const sink of this.sinks) {
       const letters = this.#letters.filter((letter) => letter.sink === sink.name);
-      await sink.deadLetters.add(letters);
+      const settled = this.#settled.filter((each) => each.sink === sink.name).map(({ key }) => key);
+      await sink.deadLetters.update(letters, settled);
       for (const { key, reason } of letters) {
         this.#deps.report({ type: 'sink.dead_letter', sink: sink.name, key, reason });
       }
     }
     this.#letters = [];
+    this.#settled = [];
   }
 
   #tell(): void {
     for (const sink of this.sinks) {
+      sink.progress = this.cursor;
       if (sink.rebuilding || sink.rebuildDue) continue;
       sink.visible = this.cursor;
       if (sink.consistent || !sink.consistentAt(this.cursor.seq)) continue;

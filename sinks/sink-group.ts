@@ -39,7 +39,6 @@ export class SinkGroup {
 
   /** Delivers until the signal is aborted. Never rejects: what stops a sink for good is in its status. */
   async run(signal: AbortSignal): Promise<void> {
-    for (const sink of this.sinks) await sink.deadLetters.load();
     while (!signal.aborted) {
       try {
         await this.#open(signal);
@@ -64,10 +63,11 @@ export class SinkGroup {
   }
 
   #statusOf(sink: Sink): SinkStatus {
-    const { visible, error } = sink;
+    const { visible, progress, error } = sink;
     const seq = visible?.seq ?? 0;
-    const behind = seq < this.#deps.log.frontier(sink.stream).seq;
-    const lagMs = behind && visible !== null && visible.timeMs > 0 ? this.#deps.clock.now() - visible.timeMs : 0;
+    const timeMs = progress?.timeMs ?? 0;
+    const behind = (progress?.seq ?? 0) < this.#deps.log.frontier(sink.stream).seq;
+    const lagMs = behind && timeMs > 0 ? this.#deps.clock.now() - timeMs : 0;
     return {
       name: sink.name,
       type: sink.type,
@@ -84,6 +84,7 @@ export class SinkGroup {
   }
 
   async #open(signal: AbortSignal): Promise<void> {
+    for (const sink of this.sinks) await sink.deadLetters.load();
     const states = await this.target.open();
     const lanes = new Map<string, Lane>();
     for (const sink of this.sinks) {
@@ -97,6 +98,7 @@ export class SinkGroup {
       lane.register();
       this.#read(lane, signal);
     }
+    if (this.#lanes.every(({ stream, cursor }) => cursor.seq >= this.#deps.log.frontier(stream).seq)) this.#recovered();
   }
 
   #lane(stream: string, sinks: Sink[], cursor: Cursor): Lane {
@@ -117,6 +119,7 @@ export class SinkGroup {
     sink.rebuildDue = !usable;
     sink.rebuilding = usable && state.rebuilding;
     sink.schemaId = usable ? state.schemaId : 0;
+    sink.progress = usable ? cursor : null;
     sink.visible = state?.visible ?? null;
     sink.notBefore = sink.visible?.epoch === log.epoch ? sink.visible.seq : 0;
     sink.consistent =
@@ -137,10 +140,14 @@ export class SinkGroup {
       const lane = await this.#next();
       const batch = await lane.pending;
       lane.pending = null;
-      if (batch === null || batch === undefined) return;
+      if (batch === null || batch === undefined) {
+        if (signal.aborted) return;
+        throw new TidemarkError('LOG_CLOSED', `The log of ${lane.stream} has ended`);
+      }
       await lane.process(batch, this.#limit(lane));
+      if (lane.writing) continue;
       this.#recovered();
-      if (!lane.writing && this.#lanes.length > 1) await this.#merge(lane, signal);
+      if (this.#lanes.length > 1) await this.#merge(lane, signal);
     }
   }
 

@@ -49,6 +49,8 @@ export class Sink {
   readonly deadLetters: DeadLetters;
   /** How far readers of the sink see. Null until there is something to read. */
   visible: Cursor | null = null;
+  /** How far delivery has come: `visible`, or the position of a copy that is being filled. */
+  progress: Cursor | null = null;
   /** There is a state that readers see and that was consistent when it was made. */
   consistent = false;
   /** Changes go to a copy that readers do not see yet. */

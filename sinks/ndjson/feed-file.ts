@@ -171,7 +171,7 @@ interface LastCommit {
  * Finds the last whole commit line, reading backwards. No other line begins as one does. A power cut may have left zeros where lines
  * were not synced, and no line has any: what begins with the first of them is not looked at.
  */
-export async function lastCommit(file: File): Promise<LastCommit | null> {
+async function lastCommit(file: File): Promise<LastCommit | null> {
   const size = await file.size();
   let limit = await firstDamage(file, Math.max(0, size - 2 * unsyncedBytesMax), size);
   // Offset of the newline that ends the line whose beginning is being looked for; -1 before the first.

@@ -3,7 +3,7 @@ import type { DataType } from '../../model/data-type.ts';
 import type { SinkShape } from '../port.ts';
 
 /** How SQLite keeps a column: docs/sinks.md lists what each type becomes. */
-export type Affinity = 'INTEGER' | 'REAL' | 'TEXT';
+type Affinity = 'INTEGER' | 'REAL' | 'TEXT';
 
 export interface LayoutColumn {
   readonly id: number;
@@ -29,7 +29,7 @@ export function emptyLayout(table: string, search: readonly string[]): Layout {
   return { table, schemaId: 0, columns: [], key: [], search };
 }
 
-export function affinityOf(type: DataType): Affinity {
+function affinityOf(type: DataType): Affinity {
   if (type.kind !== 'scalar') return 'TEXT';
   switch (type.name) {
     case 'int2':

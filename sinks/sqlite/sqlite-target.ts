@@ -66,7 +66,7 @@ export class SqliteTarget implements Target {
     this.#db = db;
     this.#run(() => {
       db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${cacheKiB};
-        PRAGMA journal_size_limit = 67108864; PRAGMA legacy_alter_table = ON; PRAGMA trusted_schema = ON`);
+        PRAGMA journal_size_limit = 67108864; PRAGMA legacy_alter_table = ON;`);
       db.exec('BEGIN IMMEDIATE');
       this.#catalog = new Catalog(db, this.#path, this.#token);
       this.#entries = readEntries(db);

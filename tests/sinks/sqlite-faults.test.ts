@@ -67,6 +67,25 @@ test('a row that cannot be written goes to the dead letters with its reason, and
   await until('they are loaded', () => again.status()[0]?.deadLetters === 2);
 });
 
+test('a dead letter is settled by a later change of its row', async () => {
+  harness.feeder.upsert(orders, { id: '1', customer: 'x' });
+  poison('2');
+  poison('3');
+  harness.feeder.commitConsistent(orders);
+  const group = only(harness.run([sink()]));
+  await caughtUp([group], 1);
+  expect(group.status()[0]?.deadLetters).toBe(2);
+  harness.feeder.upsert(orders, { id: '2', customer: 'well' }, 'update').commit();
+  await caughtUp([group], 2);
+  expect(group.status()[0]?.deadLetters).toBe(1);
+  await harness.stop();
+  harness.feeder.delete(orders, { id: '3' }).commit();
+  const again = only(harness.run([sink()]));
+  await caughtUp([again], 3);
+  expect(again.status()[0]?.deadLetters).toBe(0);
+  expect(query('SELECT id FROM orders')).toEqual([{ id: 1 }, { id: 2 }]);
+});
+
 test('with on_error: stop nothing of the transaction is written and the row is named', async () => {
   harness.feeder.upsert(orders, { id: '1' }).commitConsistent(orders);
   const group = only(harness.run([sink()], { onError: 'stop' }));

@@ -50,6 +50,13 @@ test('rows and cursor of a sink equal the log', async () => {
   expect(query('SELECT sink, seq, position FROM _tidemark')).toEqual([{ sink: 'local', seq: 4, position: '0/40' }]);
 });
 
+/** The orders that a search finds, best first. */
+function search(term: string): unknown[] {
+  return query(
+    `SELECT orders.id FROM orders_search('${term}') JOIN orders ON orders.rowid = orders_search.rowid ORDER BY rank`,
+  ).map(({ id }) => id);
+}
+
 const readings = table('readings', {
   id: 'int8',
   small: 'int2',
@@ -162,10 +169,6 @@ test('the full-text index answers from the same commit as the rows', async () =>
   feeder.upsert(orders, { id: '2', customer: 'Bob Lovelace Lovelace', total: '2' }).commitConsistent(orders);
   const groups = harness.run([sink({ search: ['customer'] })]);
   await caughtUp(groups, 1);
-  const search = (term: string): unknown[] =>
-    query(
-      `SELECT orders.id FROM orders_search('${term}') JOIN orders ON orders.rowid = orders_search.rowid ORDER BY rank`,
-    ).map(({ id }) => id);
   expect(search('lovelace')).toEqual([2, 1]);
   feeder.upsert(orders, { id: '1', customer: 'Grace Hopper', total: '1' }, 'update');
   feeder.upsert(orders, { id: '3', customer: 'Hopper', total: '1' });
