@@ -1,0 +1,58 @@
+/**
+ * `npm run crash -- --kills 200 [--seed S] [--minutes M]`: kills tidemark with SIGKILL at random moments under load, and compares what
+ * it leaves with the database (docs/testing.md). Exit code 1 with the first differing rows when something differs.
+ */
+import { parseArgs } from 'node:util';
+import { messageOf } from '../../base/errors.ts';
+import { runCrash } from './harness.ts';
+import type { CrashResult } from './harness.ts';
+
+const { values } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '10' },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
+    minutes: { type: 'string', default: '60' },
+    'compare-every': { type: 'string', default: '5' },
+    torn: { type: 'boolean', default: false },
+  },
+});
+
+const started = performance.now();
+console.log(`seed ${values.seed}`);
+try {
+  const result = await runCrash({
+    kills: Number(values.kills),
+    seed: Number(values.seed),
+    minutes: Number(values.minutes),
+    compareEvery: Number(values['compare-every']),
+    torn: values.torn,
+    say: (line) => console.log(line),
+  });
+  console.log(summary(result));
+} catch (error) {
+  console.log(`FAILED with seed ${values.seed}: ${messageOf(error)}`);
+  if (!(error instanceof Error && error.name === 'Difference')) console.log(error);
+  process.exitCode = 1;
+}
+
+function summary({
+  kills,
+  comparisons,
+  transactions,
+  matched,
+  seq,
+  feedCommits,
+  rows,
+  reader,
+  counts,
+}: CrashResult): string {
+  const seconds = Math.round((performance.now() - started) / 1000);
+  const kinds = [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([kind, count]) => `${kind} ${count}`);
+  return [
+    `${kills} kills in ${seconds} s: no difference`,
+    `load: ${transactions} transactions (${kinds.join(', ')})`,
+    `${comparisons} comparisons with the database, ${rows} rows of log and sinks equal in the last; sinks compared with the log after every kill`,
+    `log: seq 1 to ${seq} without a gap, ${matched} transactions in the server's order; feed: ${feedCommits} commits, each once`,
+    `reader: ${reader.polls} polls, ${reader.checked} of them checked, at ${reader.commits} commits; no half transaction`,
+  ].join('\n');
+}

@@ -1,0 +1,257 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Client } from 'pg';
+import { present } from '../../base/assert.ts';
+import { startPostgres } from '../servers/postgres.ts';
+import type { PostgresServer } from '../servers/postgres.ts';
+import { connectTo } from '../servers/suite.ts';
+import { randomFrom } from '../simulation/random.ts';
+import { asJson, databaseRows, expectSame, openSink, sinkCursors, sinkRows } from './compare.ts';
+import { Difference } from './difference.ts';
+import { checkFeed } from './feed.ts';
+import { Load } from './load.ts';
+import { Oracle } from './oracle.ts';
+import { Program } from './program.ts';
+import { Replay } from './replay.ts';
+import { configuration, createTables, tables } from './schema.ts';
+
+export interface CrashOptions {
+  readonly kills: number;
+  readonly seed: number;
+  /** No further kill after so long. */
+  readonly minutes: number;
+  /** Atomic commits of the sink switched off. */
+  readonly torn: boolean;
+  /** Kills between two comparisons with the database. */
+  readonly compareEvery: number;
+  readonly say: (line: string) => void;
+}
+
+export interface CrashResult {
+  readonly kills: number;
+  readonly comparisons: number;
+  /** Transactions of the load that committed, and those whose place in the log was checked. */
+  readonly transactions: number;
+  readonly matched: number;
+  readonly seq: number;
+  readonly feedCommits: number;
+  readonly rows: number;
+  readonly reader: ReaderReport;
+  readonly counts: ReadonlyMap<string, number>;
+}
+
+export interface ReaderReport {
+  readonly polls: number;
+  readonly checked: number;
+  readonly commits: number;
+  readonly unreadable: number;
+  readonly violation?: string;
+}
+
+const killAfterMs = { least: 20, most: 2000 };
+const caughtUpMs = 180_000;
+
+/** Kills tidemark again and again under load; throws a Difference, whose folder is kept, or says what was compared. */
+export async function runCrash(options: CrashOptions): Promise<CrashResult> {
+  const directory = mkdtempSync(join(tmpdir(), 'tidemark-crash-'));
+  const server = await startPostgres({
+    major: 17,
+    settings: { logical_decoding_work_mem: '64kB', max_wal_size: '4GB', track_commit_timestamp: true },
+  });
+  const run = new CrashRun(directory, server, options);
+  try {
+    const result = await run.run();
+    rmSync(directory, { recursive: true, force: true });
+    return result;
+  } catch (error) {
+    options.say(`left for inspection: ${directory}`);
+    throw error;
+  } finally {
+    await run.end();
+    await server.stop('immediate');
+  }
+}
+
+class CrashRun {
+  readonly #directory: string;
+  readonly #options: CrashOptions;
+  readonly #url: string;
+  readonly #random: () => number;
+  readonly #load: Load;
+  readonly #replay = new Replay();
+  #client: Client | null = null;
+  #oracle: Oracle | null = null;
+  #program: Program | null = null;
+  #reader: ChildProcess | null = null;
+  #readerOutput = '';
+  #comparisons = 0;
+  #feedCommits = 0;
+  #rows = 0;
+
+  constructor(directory: string, server: PostgresServer, options: CrashOptions) {
+    this.#directory = directory;
+    this.#options = options;
+    this.#url = server.url();
+    this.#random = randomFrom(options.seed);
+    this.#load = new Load(this.#url, options.seed);
+  }
+
+  async run(): Promise<CrashResult> {
+    const { kills, minutes, compareEvery } = this.#options;
+    const client = await connectTo(this.#url);
+    this.#client = client;
+    await createTables(client);
+    this.#oracle = new Oracle(client);
+    writeFileSync(join(this.#directory, 'tidemark.yaml'), configuration(this.#url));
+    this.#startReader();
+    await this.#load.start();
+    const deadline = performance.now() + minutes * 60_000;
+    let killed = 0;
+    while (killed < kills && performance.now() < deadline) {
+      await this.#killOnce(++killed);
+      if (killed % compareEvery === 0 && killed < kills) await this.#compare();
+    }
+    await this.#compare();
+    const reader = await this.#stopReader();
+    return {
+      kills: killed,
+      comparisons: this.#comparisons,
+      transactions: this.#load.committed,
+      matched: this.#oracle.matched,
+      seq: this.#replay.seq,
+      feedCommits: this.#feedCommits,
+      rows: this.#rows,
+      reader,
+      counts: this.#load.counts,
+    };
+  }
+
+  async end(): Promise<void> {
+    await this.#program?.end();
+    await this.#load.stop().catch(() => undefined);
+    await this.#client?.end();
+    if (this.#reader?.exitCode === null) this.#reader.kill('SIGKILL');
+  }
+
+  async #killOnce(number: number): Promise<void> {
+    const program = this.#start();
+    const afterMs = killAfterMs.least + this.#random() * (killAfterMs.most - killAfterMs.least);
+    await delay(afterMs);
+    await program.kill();
+    this.#expectAlive();
+    const state = await this.#look();
+    this.#options.say(
+      `kill ${number} after ${Math.round(afterMs)} ms: ${this.#load.committed} transactions, log at seq ${this.#replay.seq}, ${state}`,
+    );
+  }
+
+  #start(args: readonly string[] = []): Program {
+    const { torn } = this.#options;
+    this.#program = new Program({ directory: this.#directory, torn }, args);
+    return this.#program;
+  }
+
+  /** What the killed process left: the log is whole and in order, and the sink equals the log at the sink's own position. */
+  async #look(): Promise<string> {
+    const copy = copyState(this.#directory);
+    const db = openSink(join(copy, 'sink.db'));
+    try {
+      const seq = db === null ? null : commonCursor(db);
+      await this.#replay.read(join(copy, 'log'), seq ?? Infinity);
+      await this.#oracle?.check(this.#replay, { complete: false });
+      if (db === null || seq === null) return 'sinks not filled';
+      if (this.#replay.seq !== seq) return `sinks behind at ${seq}`;
+      this.#compareSinkWithLog(db);
+      return 'sinks equal it';
+    } finally {
+      db?.close();
+    }
+  }
+
+  #compareSinkWithLog(db: DatabaseSync): void {
+    for (const table of tables) {
+      const rows = sinkRows(db, table);
+      if (rows === null) throw new Difference(`sink ${table} has a cursor and no table`);
+      expectSame('the sink (expected: the log at its cursor)', table, asJson(this.#replay.rows(table)), rows);
+    }
+  }
+
+  /** Stops the load, lets tidemark catch up, and compares log, sinks and feed with the database. */
+  async #compare(): Promise<void> {
+    const client = present(this.#client, 'the connection');
+    await this.#load.pause();
+    await this.#start(['--until', 'caught-up']).succeeds(caughtUpMs);
+    this.#expectAlive();
+    const copy = copyState(this.#directory);
+    await this.#replay.read(join(copy, 'log'));
+    await this.#oracle?.check(this.#replay, { complete: true });
+    const db = openSink(join(copy, 'sink.db'));
+    if (db === null) throw new Difference('there is no sink');
+    try {
+      this.#rows = 0;
+      for (const table of tables) {
+        const inLog = await databaseRows(client, table, 'text');
+        this.#rows += inLog.length;
+        expectSame('the log', table, inLog, this.#replay.rows(table));
+        expectSame('the sink', table, await databaseRows(client, table, 'json'), sinkRows(db, table) ?? []);
+      }
+    } finally {
+      db.close();
+    }
+    const journal = await databaseRows(client, 'journal', 'text');
+    this.#feedCommits = checkFeed(join(this.#directory, 'feed.ndjson'), journal, this.#replay);
+    this.#comparisons++;
+    this.#load.resume();
+  }
+
+  #startReader(): void {
+    const reader = spawn(process.execPath, [join(import.meta.dirname, 'reader.ts'), join(this.#directory, 'sink.db')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    reader.stdout.setEncoding('utf8').on('data', (text: string) => (this.#readerOutput += text));
+    this.#reader = reader;
+  }
+
+  async #stopReader(): Promise<ReaderReport> {
+    const reader = present(this.#reader, 'the reader');
+    if (reader.exitCode === null) {
+      const closed = once(reader, 'close');
+      reader.kill('SIGTERM');
+      await closed;
+    }
+    this.#expectAlive();
+    return JSON.parse(this.#readerOutput) as ReaderReport;
+  }
+
+  /** The reader and the load go on until they are told to stop, unless they have found something. */
+  #expectAlive(): void {
+    if (this.#load.failure !== null) throw this.#load.failure;
+    if ((this.#reader?.exitCode ?? 0) !== 0) throw new Difference(`the reader saw: ${this.#readerOutput.trim()}`);
+  }
+}
+
+/** A copy of log and sinks as they are, so that looking at them repairs nothing that the next start must repair. */
+function copyState(directory: string): string {
+  const copy = join(directory, 'copy');
+  rmSync(copy, { recursive: true, force: true });
+  mkdirSync(copy);
+  const log = join(directory, 'data', 'log');
+  if (existsSync(log)) cpSync(log, join(copy, 'log'), { recursive: true });
+  for (const name of ['sink.db', 'sink.db-wal']) {
+    if (existsSync(join(directory, name))) cpSync(join(directory, name), join(copy, name));
+  }
+  return copy;
+}
+
+/** The commit that all sinks of the file are at; null while they are being filled one by one. */
+function commonCursor(db: DatabaseSync): number | null {
+  const cursors = sinkCursors(db);
+  const [seq, ...others] = new Set(cursors.values());
+  return seq !== undefined && others.length === 0 && cursors.size === tables.length ? seq : null;
+}
