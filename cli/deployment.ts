@@ -1,4 +1,3 @@
-import { TidemarkError } from '../base/errors.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/config.ts';
 import { lockOwner } from '../service/lock.ts';
@@ -19,6 +18,21 @@ export async function runningOwner(config: Config, context: CommandContext): Pro
   return lockOwner(context.files, config.dataDirectory).catch(() => null);
 }
 
+/** Whether a service owns the data directory and answers. A command that reads the log for a moment owns it without answering. */
+export async function isServed(config: Config, context: CommandContext): Promise<boolean> {
+  return ((await runningOwner(config, context))?.http ?? null) !== null;
+}
+
+/** Waits while a service is starting: it owns the data directory and does not answer yet. */
+export async function startOfService(config: Config, context: CommandContext, timeoutMs: number): Promise<void> {
+  const endMs = context.clock.monotonic() + timeoutMs;
+  while (context.clock.monotonic() < endMs) {
+    const owner = await runningOwner(config, context);
+    if (owner === null || owner.http !== null || owner.command !== 'run') return;
+    await context.clock.sleep(50, context.signal);
+  }
+}
+
 /** A client of the running service: where its lock says that it answers, else where the file says. */
 export async function connectService(config: Config, context: CommandContext): Promise<ServiceClient> {
   const owner = await runningOwner(config, context);
@@ -26,14 +40,6 @@ export async function connectService(config: Config, context: CommandContext): P
     url: owner?.http ?? configuredUrl(config),
     token: config.http.token,
     signal: context.signal,
-  });
-}
-
-/** SERVICE_UNREACHABLE for a command that cannot do the work itself. */
-export function notRunning(url: string, cause: unknown): TidemarkError {
-  return new TidemarkError('SERVICE_UNREACHABLE', `no running service answers at ${url}`, {
-    hint: 'Start it with `tidemark run`, and give this command the same file with -c.',
-    cause,
   });
 }
 

@@ -37,6 +37,6 @@ function placeOf(error: TidemarkError): string[] {
   if (sink !== undefined && !error.message.includes(`'${sink}'`)) parts.push(`sink ${sink}`);
   if (table !== undefined && !error.message.includes(table)) parts.push(`table ${table}`);
   if (position !== undefined && !error.message.includes(position)) parts.push(`position ${position}`);
-  if (file !== undefined) parts.push(file);
+  if (file !== undefined && !error.message.includes(file)) parts.push(file);
   return parts.length === 0 ? [] : [`  at ${parts.join(', ')}`];
 }

@@ -8,6 +8,8 @@ import { printError } from './print-error.ts';
 /** Runs one command line and sets the process's exit code. */
 export async function main(args: readonly string[]): Promise<void> {
   const { context, signalled } = processContext();
+  // What nobody awaited is a mistake of our own: told like any other, and the end of the process.
+  process.on('uncaughtException', (error) => process.exit(printError(error, context, args.includes('--json'))));
   const exitCode = await runCommandLine(args, context);
   process.exitCode = signalled() ?? exitCode;
   // Whatever a library may have left open must not hold the process; what is written is flushed first.

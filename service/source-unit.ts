@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import type { TidemarkError } from '../base/errors.ts';
+import { TidemarkError } from '../base/errors.ts';
 import type { EventOrigin } from '../model/envelope.ts';
 import type { PipelineEvent, Report } from '../model/events.ts';
 import type { PositionOrder } from '../model/position.ts';
@@ -29,6 +29,8 @@ export class SourceUnit {
   readonly #build: () => Source;
   #source: Source;
   #isConnected = false;
+  /** Resolves when the run under way ends. */
+  #runEnd = Promise.withResolvers<void>();
 
   constructor(plan: SourcePlan, clock: Clock, report: Report) {
     this.name = plan.name;
@@ -43,7 +45,13 @@ export class SourceUnit {
         if (!isFirst) this.#source = this.#build();
         isFirst = false;
         this.#isConnected = false;
-        await this.#source.run(signal);
+        this.#runEnd = Promise.withResolvers<void>();
+        try {
+          await this.#source.run(signal);
+        } finally {
+          this.#isConnected = false;
+          this.#runEnd.resolve();
+        }
       },
     };
     this.supervised = new Supervised(part, clock, (error) =>
@@ -90,7 +98,17 @@ export class SourceUnit {
     const { failure, pausedFor } = this.supervised;
     if (failure) throw failure;
     if (pausedFor) throw pausedFor;
-    await this.#source.snapshot(topic, where);
+    const ended = this.#runEnd.promise.then(() => {
+      throw new TidemarkError('SNAPSHOT_FAILED', `source ${this.name} stopped before ${topic} was read again`, {
+        hint: 'A snapshot under way goes on when the source runs again; `tidemark status` shows it.',
+        place: { source: this.name, table: topic },
+      });
+    });
+    const work = this.#source.snapshot(topic, where);
+    // The loser of the race must not surface as an unhandled rejection.
+    ended.catch(() => undefined);
+    work.catch(() => undefined);
+    await Promise.race([work, ended]);
   }
 }
 

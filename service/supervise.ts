@@ -6,11 +6,10 @@ import type { ErrorCode } from '../base/errors.ts';
 const retryFailedMs = 15_000;
 
 /**
- * Causes that go away without a change to the configuration or to data_dir: somebody grants a privilege, frees a slot or makes
- * room. Everything else waits for a restart.
+ * Causes that go away without a change to the configuration or to data_dir: somebody grants a privilege, or frees a slot.
+ * Everything else waits for a restart.
  */
 const curable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'DISK_FULL',
   'SLOT_IN_USE',
   'SLOTS_EXHAUSTED',
   'SOURCE_AUTH',

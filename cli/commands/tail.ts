@@ -4,7 +4,7 @@ import { parseTopicStart, topicEvents } from '../../service/topic-events.ts';
 import { resolveTopic } from '../../service/topic-name.ts';
 import { eventOrigin } from '../../service/event-origin.ts';
 import type { CommandContext, CommonOptions } from '../context.ts';
-import { connectService, readConfig, runningOwner } from '../deployment.ts';
+import { connectService, isServed, readConfig } from '../deployment.ts';
 import { withLog } from '../open-log.ts';
 import { usageError } from '../usage.ts';
 
@@ -16,7 +16,7 @@ interface TailOptions extends CommonOptions {
 
 export async function tailCommand(topic: string, options: TailOptions, context: CommandContext): Promise<void> {
   const config = await readConfig(options, context);
-  const isRunning = (await runningOwner(config, context)) !== null;
+  const isRunning = await isServed(config, context);
   if (!isRunning && options.follow === true) throw nothingToFollow();
   const print = printer(options.count, context);
   if (isRunning) await tailService(topic, options, config, context, print);

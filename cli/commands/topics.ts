@@ -3,14 +3,14 @@ import { describeTopic } from '../../service/topic-report.ts';
 import type { TopicReport } from '../../service/topic-report.ts';
 import { formatBytes, formatCount } from '../../telemetry/units.ts';
 import type { CommandContext, CommonOptions } from '../context.ts';
-import { connectService, readConfig, runningOwner } from '../deployment.ts';
+import { connectService, isServed, readConfig } from '../deployment.ts';
 import { withLog } from '../open-log.ts';
 import { table } from '../table.ts';
 
 export async function topicsCommand(options: CommonOptions, context: CommandContext): Promise<void> {
   const config = await readConfig(options, context);
   let topics: TopicReport[];
-  if (await runningOwner(config, context)) {
+  if (await isServed(config, context)) {
     const client = await connectService(config, context);
     ({ topics } = (await client.get('/api/v1/topics')) as { topics: TopicReport[] });
   } else {

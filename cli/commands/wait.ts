@@ -1,7 +1,8 @@
 import { formatSeconds } from '../../telemetry/units.ts';
+import { parseDuration } from '../../config/duration.ts';
 import type { WaitAnswer } from '../../service/wait.ts';
 import type { CommandContext, CommonOptions } from '../context.ts';
-import { connectService, readConfig } from '../deployment.ts';
+import { connectService, readConfig, startOfService } from '../deployment.ts';
 import { usageError } from '../usage.ts';
 
 interface WaitOptions extends CommonOptions {
@@ -21,6 +22,7 @@ export async function waitCommand(options: WaitOptions, context: CommandContext)
     );
   }
   const config = await readConfig(options, context);
+  await startOfService(config, context, parseDuration(options.timeout) ?? 0);
   const client = await connectService(config, context);
   const { sink, source, timeout } = options;
   const answer = (await client.get('/api/v1/wait', { sink, position, source, timeout })) as WaitAnswer;

@@ -20,6 +20,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   WAIT_TIMEOUT: 408,
   SINK_FAILED: 409,
   SOURCE_UNREACHABLE: 503,
+  SERVICE_UNREACHABLE: 503,
   DISK_FULL: 507,
 };
 

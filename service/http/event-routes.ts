@@ -15,25 +15,29 @@ const keepAliveMs = 15_000;
 /** Change events of a topic as server-sent events. Returns the paths that it adds. */
 export function addEventRoutes(server: FastifyInstance, context: HttpContext): string[] {
   const { pipeline } = context;
-  server.get<{ Params: { topic: string } }>('/api/v1/topics/:topic/events', async (request, reply) => {
-    const topic = resolveTopic(await knownTopics(pipeline), request.params.topic);
-    const start = startOf(request);
-    const follow = followOf(parameter(request, 'follow'));
-    const source = pipeline.sourceOfTopic(topic);
-    const signal = AbortSignal.any([context.stopping, closedSignal(reply.raw)]);
-    const events = topicEvents({
-      log: pipeline.log,
-      stream: source.name,
-      topic,
-      start,
-      follow,
-      origin: source.origin,
-      now: () => pipeline.clock.now(),
-      signal,
-    });
-    reply.hijack();
-    await stream(reply.raw, events, signal, context);
-  });
+  server.get<{ Params: { topic: string } }>(
+    '/api/v1/topics/:topic/events',
+    { exposeHeadRoute: false },
+    async (request, reply) => {
+      const topic = resolveTopic(await knownTopics(pipeline), request.params.topic);
+      const start = startOf(request);
+      const follow = followOf(parameter(request, 'follow'));
+      const source = pipeline.sourceOfTopic(topic);
+      const signal = AbortSignal.any([context.stopping, closedSignal(reply.raw)]);
+      const events = topicEvents({
+        log: pipeline.log,
+        stream: source.name,
+        topic,
+        start,
+        follow,
+        origin: source.origin,
+        now: () => pipeline.clock.now(),
+        signal,
+      });
+      reply.hijack();
+      await stream(reply.raw, events, signal, context);
+    },
+  );
   return ['GET /api/v1/topics/{topic}/events'];
 }
 

@@ -9,7 +9,7 @@ import type { Pipeline } from '../pipeline.ts';
 import { asTidemarkError } from '../supervise.ts';
 import { errorBody, httpStatusOf, requestInvalid } from './errors.ts';
 import { addEventRoutes } from './event-routes.ts';
-import { guard } from './guard.ts';
+import { guard, rawHeaders } from './guard.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { addPipelineRoutes } from './pipeline-routes.ts';
 
@@ -80,14 +80,24 @@ function newServer(): FastifyInstance {
     forceCloseConnections: true,
     exposeHeadRoutes: true,
     requestTimeout: 30_000,
+    // A topic is three names of up to 63 bytes, each byte up to three characters in a URL.
+    routerOptions: { maxParamLength: 600 },
+    // A URL that cannot be decoded reaches no route, and so not the error handler either.
+    frameworkErrors: (error, _request, reply) => {
+      const body = { error: { code: 'REQUEST_INVALID', message: error.message, hint: null } };
+      reply.hijack();
+      reply.raw.writeHead(400, { ...rawHeaders(), 'content-type': 'application/json' }).end(JSON.stringify(body));
+    },
   });
 }
 
 function addErrorHandling(server: FastifyInstance, context: HttpContext, paths: readonly string[]): void {
   server.setErrorHandler(async (error, _request, reply) => {
-    const known = fromFastify(error);
+    // Work that was given up because the service stops, or because nobody waits for it any more, is no failure.
+    const known = context.stopping.aborted || reply.raw.destroyed ? stopping : fromFastify(error);
     const status = httpStatusOf(known);
-    if (status >= 500) context.logger.error({ code: known.code }, `a request failed: ${known.message}`);
+    if (status >= 500 && known !== stopping)
+      context.logger.error({ code: known.code }, `a request failed: ${known.message}`);
     return reply.status(status).send(errorBody(known, context.secrets));
   });
   server.setNotFoundHandler(async (request, reply) => {
@@ -97,6 +107,8 @@ function addErrorHandling(server: FastifyInstance, context: HttpContext, paths: 
     return reply.status(404).send(errorBody(error, context.secrets));
   });
 }
+
+const stopping = new TidemarkError('SERVICE_UNREACHABLE', 'the service is stopping');
 
 /** fastify's own refusals (a body that is no JSON, too large, of another type) are mistakes in the request. */
 function fromFastify(error: unknown): TidemarkError {

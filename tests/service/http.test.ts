@@ -88,6 +88,11 @@ test('metrics carry the names of the contract, from events and from status', asy
 
 test('an unknown path is a JSON error that lists the paths, and the console is not there yet', async () => {
   const { get } = await startService();
+  const undecodable = await get('/api/v1/topics/%E0%A4%A/events');
+  expect(undecodable.status).toBe(400);
+  expect(await undecodable.json()).toMatchObject({ error: { code: 'REQUEST_INVALID' } });
+  const long = await get(`/api/v1/topics/${'t'.repeat(191)}/events`);
+  expect(await long.json()).toMatchObject({ error: { code: 'TOPIC_UNKNOWN' } });
   for (const path of ['/', '/api/v1/nothing']) {
     const answer = await get(path);
     expect(answer.status).toBe(404);
@@ -147,6 +152,17 @@ test('a snapshot is asked for by any unambiguous name, and mistakes are told', a
     expect(answer.status, body).toBe(status);
     expect(((await answer.json()) as { error: { code: string } }).error.code, body).toBe(code);
   }
+  // The answer must not outlive the source that it waits for.
+  let isAsked = false;
+  source.snapshot = async () => {
+    isAsked = true;
+    return new Promise(() => undefined);
+  };
+  const hanging = post('{"table":"customers"}');
+  await until(() => isAsked);
+  source.fail(new TidemarkError('SLOT_LOST', 'the slot is gone'));
+  const answer = await hanging;
+  expect(answer.status).toBe(409);
   // A form, which a foreign page may send without asking first, is not understood.
   expect((await post('table=customers', 'application/x-www-form-urlencoded')).status).toBe(400);
   expect(source.snapshots).toHaveLength(1);

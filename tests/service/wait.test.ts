@@ -88,6 +88,23 @@ test('a wait on a source that has failed for good answers 409 instead of waiting
   expect(((await answer.json()) as { error: { code: string } }).error.code).toBe('SLOT_LOST');
 });
 
+test('a wait ends when its client goes away, and when the service stops, without an error in the log', async () => {
+  const { service, get, logged } = await waiting();
+  const client = new AbortController();
+  const url = new URL('/api/v1/wait?sink=search&position=FF/0&timeout=60s', service.url);
+  const gone = fetch(url, { signal: client.signal }).catch((error: unknown) => error);
+  const open = get('/api/v1/wait?sink=search&position=FF/0&timeout=60s').then(
+    ({ status }) => status,
+    () => 'closed',
+  );
+  await get('/healthz');
+  client.abort();
+  expect(await gone).toBeInstanceOf(Error);
+  await service.stop();
+  expect(await open).toSatisfy((outcome: unknown) => outcome === 503 || outcome === 'closed');
+  expect(logged.filter((line) => line.includes('"level":"error"'))).toEqual([]);
+});
+
 test('caught-up resolves once every sink holds what was committed before, and fails with the first failure', async () => {
   const { source, service } = await waiting();
   source.feed.upsert(customers, { id: '1', name: 'Ada' }).commitConsistent(customers);
