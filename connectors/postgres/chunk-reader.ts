@@ -187,6 +187,8 @@ export class PostgresChunkReader implements ChunkReader {
   async #begin(client: Client, topic: string): Promise<{ relation: Relation; low: PgSnapshot; fingerprint: string }> {
     const query = queryOf(client, this.#context.target.name, 600_000);
     for (;;) {
+      // Taken with the relation, since whoever refreshes the catalog meanwhile makes the relation the older of the two.
+      const expected = this.#context.fingerprint(topic);
       const relation = await this.#context.relation(topic);
       await query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       // What any SELECT takes: keeps TRUNCATE and rewrites, which ignore snapshots, out. Taken before the snapshot, which the next statement takes.
@@ -195,7 +197,7 @@ export class PostgresChunkReader implements ChunkReader {
         `SELECT pg_current_snapshot()::text AS low, (${fingerprintQuery(relation.oid)}) AS fingerprint`,
       );
       const found = String(row?.['fingerprint']);
-      if (found === this.#context.fingerprint(topic)) {
+      if (found === expected) {
         // Chunks follow the key's index, whatever the planner thinks of reading the whole table instead.
         await query(
           'SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL max_parallel_workers_per_gather = 0',
