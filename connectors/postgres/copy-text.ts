@@ -76,6 +76,7 @@ export class CopyTextReader {
           scratch[to++] = byte;
           continue;
         }
+        if (at >= last) throw new TidemarkError('SOURCE_PROTOCOL', 'a row of COPY ends in the middle of an escape');
         const letter = buffer[at++] as number;
         // Only a field that is \N as a whole is NULL; an N never needs a backslash otherwise.
         if (letter === 0x4e) isNull = true;

@@ -1,3 +1,4 @@
+import { isTidemarkError } from '../../../base/errors.ts';
 import { PgoutputReader } from '../../../connectors/postgres/pgoutput.ts';
 import type { OldTuple, PgoutputHandler, RelationMessage } from '../../../connectors/postgres/pgoutput.ts';
 import { fieldNull, fieldUnchanged } from '../../../model/row.ts';
@@ -117,6 +118,20 @@ export function readOne(reader: PgoutputReader, recorder: Recorder, message: Buf
   recorder.start = around;
   recorder.end = around + message.length;
   void reader.read(buffer, recorder.start, recorder.end);
+}
+
+/** What one message means, or the code of the error that it is answered with; any other error is thrown on. */
+export function outcome(bytes: Buffer, filler: number, streaming: boolean): Told[] | string {
+  const recorder = new Recorder();
+  const reader = new PgoutputReader(recorder);
+  try {
+    if (streaming) readOne(reader, recorder, encode.streamStart(1), filler);
+    readOne(reader, recorder, bytes, filler);
+    return recorder.told;
+  } catch (error) {
+    if (!isTidemarkError(error)) throw error;
+    return error.code;
+  }
 }
 
 /** Milliseconds from 1970-01-01 to 2000-01-01, PostgreSQL's epoch. */

@@ -1,8 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isTidemarkError } from '../../../base/errors.ts';
 import { PgoutputReader } from '../../../connectors/postgres/pgoutput.ts';
-import { Recorder, encode, readAll, readOne, unchanged } from './pgoutput-messages.ts';
+import { Recorder, encode, outcome, readAll, readOne, unchanged } from './pgoutput-messages.ts';
 import type { Field, Told } from './pgoutput-messages.ts';
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
@@ -82,20 +81,6 @@ const outside: fc.Arbitrary<Message> = fc.oneof(
     means: { what: 'streamAbort', xid, subXid } as const,
   })),
 );
-
-/** What one message means, or the code of the error that it is answered with. */
-function outcome(bytes: Buffer, filler: number, streaming: boolean): Told[] | string {
-  const recorder = new Recorder();
-  const reader = new PgoutputReader(recorder);
-  try {
-    if (streaming) readOne(reader, recorder, encode.streamStart(1), filler);
-    readOne(reader, recorder, bytes, filler);
-    return recorder.told;
-  } catch (error) {
-    if (!isTidemarkError(error)) throw error;
-    return error.code;
-  }
-}
 
 describe('messages of the replication stream', () => {
   it('are read as they were written', () => {
