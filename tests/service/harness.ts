@@ -92,7 +92,8 @@ export class FedSource implements Source {
 
   async currentPosition(): Promise<string> {
     if (this.positionError) throw this.positionError;
-    return this.feed.mark();
+    if (!this.feeder) throw new TidemarkError('SOURCE_UNREACHABLE', 'the source does not run');
+    return this.feeder.mark();
   }
 
   async snapshot(topic: string, where?: string): Promise<void> {
