@@ -71,7 +71,10 @@ export class PostgresSource implements Source {
     const consistent =
       topics === null
         ? frontier.seq > 0 && snapshot.state === 'done'
-        : topics.every((topic) => state.has(`consistent:${topic}`));
+        : // A job that has just begun may not be in the log's state yet.
+          topics.every(
+            (topic) => state.has(`consistent:${topic}`) && this.#pipeline?.snapshotter.jobs.has(topic) !== true,
+          );
     return {
       name: this.name,
       type: this.type,
