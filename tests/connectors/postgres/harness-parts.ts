@@ -1,3 +1,4 @@
+import { Client } from 'pg';
 import { onTestFinished, vi } from 'vitest';
 import type { Clock } from '../../../base/clock.ts';
 import { TidemarkError } from '../../../base/errors.ts';
@@ -111,6 +112,22 @@ export function aroundReads(
   ) {
     return around(request, async () => original.call(this, request, signal), signal);
   });
+  onTestFinished(() => spy.mockRestore());
+}
+
+/** Runs `work` right after the `count`-th reading transaction has ended: still before the chunk's second look at the catalog and its HIGH. */
+export function afterReadTransaction(count: number, work: () => Promise<void>): void {
+  // oxlint-disable-next-line typescript/unbound-method -- called with `this` below
+  const original = Client.prototype.query as (this: Client, ...given: unknown[]) => unknown;
+  let ended = 0;
+  const spy = vi.spyOn(Client.prototype, 'query').mockImplementation(function (this: Client, ...given: unknown[]) {
+    const result = original.apply(this, given);
+    if (given[0] !== 'COMMIT' || ++ended !== count) return result;
+    return Promise.resolve(result).then(async (answer) => {
+      await work();
+      return answer;
+    });
+  } as Client['query']);
   onTestFinished(() => spy.mockRestore());
 }
 
