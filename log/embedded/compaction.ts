@@ -12,7 +12,7 @@ import { opDelete } from '../../model/change.ts';
 import { present } from '../../base/assert.ts';
 
 const baseBlockBytes = 256 * 1024;
-const baseReadBytes = 512 * 1024;
+const baseReadBytes = baseBlockBytes + 64 * 1024;
 
 export interface CompactionPlan {
   readonly stream: string;

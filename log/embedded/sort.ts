@@ -9,10 +9,12 @@ import type { SortedSource } from './sorted-source.ts';
 import { Arena, compareKeys, keyBytesOf } from './sorted-source.ts';
 
 /** Records sorted in memory at a time; more than that goes to a run file. */
-const arenaBytesDefault = 4 * 1024 * 1024;
-const runBlockBytes = 64 * 1024;
+const arenaBytesDefault = 8 * 1024 * 1024;
+const runBlockBytes = 128 * 1024;
+/** A block with its header and meta comes in one read. */
+const runReadBytes = runBlockBytes + 32 * 1024;
 /** Runs merged at a time: bounds the memory of their blocks. */
-const fanIn = 16;
+const fanIn = 40;
 
 export interface SortOptions {
   readonly files: Files;
@@ -76,12 +78,19 @@ export class ExternalSort {
     this.#arena.reset();
   }
 
-  /** Merges the oldest runs into one. */
+  /** Merges neighbouring runs, as many at a time as memory allows, so that each record is written once more. */
   async #mergeRuns(): Promise<void> {
-    const oldest = this.#runs.slice(0, fanIn);
-    const merged = await this.#writeRun(oldest.map((run) => run.source()));
-    this.#runs = [merged, ...this.#runs.slice(fanIn)];
-    for (const run of oldest) await run.delete();
+    const merged: Run[] = [];
+    try {
+      while (this.#runs.length > 0) {
+        const some = this.#runs.slice(0, fanIn);
+        merged.push(some.length === 1 && some[0] ? some[0] : await this.#writeRun(some.map((run) => run.source())));
+        this.#runs = this.#runs.slice(fanIn);
+        if (some.length > 1) for (const run of some) await run.delete();
+      }
+    } finally {
+      this.#runs = [...merged, ...this.#runs];
+    }
   }
 
   async #writeRun(sources: SortedSource[]): Promise<Run> {
@@ -126,7 +135,7 @@ class Run {
 
   source(): SortedSource {
     const place = { file: this.#file, path: this.#path, salt: this.#salt };
-    return new BlockSource(place, this.#range, this.#age, runBlockBytes);
+    return new BlockSource(place, this.#range, this.#age, runReadBytes);
   }
 
   async delete(): Promise<void> {
