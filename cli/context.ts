@@ -5,7 +5,7 @@ import type { Files } from '../base/files.ts';
 import { SecretFilter } from '../telemetry/secrets.ts';
 
 /** Where text goes. */
-export interface TextOutput {
+interface TextOutput {
   write(data: string | Buffer, done?: (error?: Error | null) => void): boolean;
   once(event: 'drain', listener: () => void): unknown;
   readonly isTTY?: boolean;

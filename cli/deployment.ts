@@ -14,7 +14,7 @@ export async function readConfig(options: CommonOptions, context: CommandContext
 }
 
 /** Who runs on the data directory; null when nobody does, or when this user may not look. */
-export async function runningOwner(config: Config, context: CommandContext): Promise<LockOwner | null> {
+async function runningOwner(config: Config, context: CommandContext): Promise<LockOwner | null> {
   return lockOwner(context.files, config.dataDirectory).catch(() => null);
 }
 

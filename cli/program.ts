@@ -17,7 +17,7 @@ export async function main(args: readonly string[]): Promise<void> {
 }
 
 /** Runs one command line; returns its exit code. */
-export async function runCommandLine(args: readonly string[], context: CommandContext): Promise<number> {
+async function runCommandLine(args: readonly string[], context: CommandContext): Promise<number> {
   let exitCode = 0;
   const program = newProgram(context, (code) => {
     exitCode = code;

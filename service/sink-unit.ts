@@ -7,7 +7,7 @@ import { errorOf, roundedSeconds } from './source-unit.ts';
 import { Supervised } from './supervise.ts';
 
 /** One sink as its group describes it. */
-export interface SinkStanding {
+interface SinkStanding {
   readonly name: string;
   readonly type: string;
   readonly seq: number;

@@ -16,7 +16,7 @@ export type TopicStart =
   | { readonly kind: 'seq'; readonly seq: number }
   | { readonly kind: 'resume'; readonly id: EventId };
 
-export interface EventId {
+interface EventId {
   readonly seq: number;
   /** Events of that transaction already delivered; null for all of them. */
   readonly index: number | null;

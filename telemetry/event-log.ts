@@ -79,6 +79,6 @@ function logDisk(logger: Logger, event: Extract<PipelineEvent, { type: 'log.disk
 }
 
 /** Code, hint and place of an error, for a line whose message says what happened. */
-export function errorFields(error: TidemarkError): Record<string, unknown> {
+function errorFields(error: TidemarkError): Record<string, unknown> {
   return { code: error.code, hint: error.hint, ...error.place };
 }

@@ -11,8 +11,7 @@ export interface Logger {
   child(fields: Record<string, unknown>): Logger;
 }
 
-export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-export type LogLevel = (typeof logLevels)[number];
+type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
 /** Where log lines go: a line at a time, each with its newline. */
 export interface LogOutput {

@@ -65,7 +65,8 @@ export class SnapshotProgress {
   }
 
   #draw(text: string): void {
-    const line = text.slice(0, Math.max(0, (this.#output.columns ?? 80) - 1));
+    // A terminal that does not say how wide it is (0, in some) is taken for a narrow one: a line that wraps cannot be redrawn.
+    const line = text.slice(0, (this.#output.columns || 80) - 1);
     if (line === this.#shown) return;
     this.#output.write(clearLine + line);
     this.#shown = line;
@@ -84,7 +85,7 @@ export class SnapshotProgress {
 }
 
 /** One line about a snapshot under way. The estimate is the server's; more rows than it make 100 %, not more. */
-export function describeSnapshot(source: SourceReport, rowsPerSecond: number, withBar: boolean): string {
+function describeSnapshot(source: SourceReport, rowsPerSecond: number, withBar: boolean): string {
   const { snapshot } = source;
   const estimated = Math.max(snapshot.rows_estimated, snapshot.rows);
   const share = estimated === 0 ? 0 : snapshot.rows / estimated;

@@ -25,7 +25,7 @@ export async function statusCommand(
 }
 
 /** The status document for people. */
-export function describeStatus(status: ServiceStatus): string {
+function describeStatus(status: ServiceStatus): string {
   const lines = [`${status.name}: ${status.ready ? 'ready' : 'not ready'}`];
   for (const reason of status.reasons) lines.push(`  ${reason}`);
   const { log } = status;

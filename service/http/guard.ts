@@ -38,7 +38,7 @@ export function rawHeaders(): Readonly<Record<string, string>> {
   return securityHeaders;
 }
 
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   const name = host.replace(/^\[|\]$/g, '').toLowerCase();
   return name === 'localhost' || name === '::1' || /^127(\.\d{1,3}){3}$/.test(name);
 }
