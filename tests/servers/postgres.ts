@@ -37,6 +37,8 @@ export interface PostgresOptions {
   readonly auth?: 'trust' | 'scram-sha-256' | 'md5';
   /** Further arguments of initdb: a locale, an encoding, `--data-checksums`. */
   readonly initdb?: readonly string[];
+  /** The TCP port; any free one when absent. */
+  readonly port?: number;
 }
 
 export type PostgresSettings = Readonly<Record<string, string | number | boolean>>;
@@ -121,6 +123,7 @@ export class PostgresServer implements RunningServer {
     const account = serverAccount();
     const binaries = reachableBinaries(found.directory, account);
     const server = new PostgresServer(options.major ?? defaultMajor, found.version, binaries, options.settings ?? {});
+    server.#port = options.port ?? 0;
     server.#initialise(options);
     return server;
   }
