@@ -33,6 +33,8 @@ export class Lane {
   readonly #record = new ChangeCursor();
   readonly #sets = new Map<string, ChangeSet>();
   readonly #setOfSchema = new Map<number, ChangeSet | null>();
+  /** The target has changes of a transaction whose end it was not told. */
+  #unended = false;
   /** Rows that the open write could not take, and keys whose dead letters it has made good; both kept when it is committed. */
   #letters: DeadLetter[] = [];
   #settled: { readonly sink: string; readonly key: string }[] = [];
@@ -73,8 +75,7 @@ export class Lane {
       whole = piece.last;
       if (!piece.last) continue;
       cursor = { epoch, seq: piece.seq, position: piece.position, timeMs: piece.commitTimeMs };
-      if (this.#target.wants === 'every' && (await this.#flush()))
-        await this.#target.endTransaction?.(this.#names(), cursor);
+      if (this.#target.wants === 'every') await this.#endTransaction(cursor);
     }
     await this.#flush();
     if (!whole) return;
@@ -82,6 +83,13 @@ export class Lane {
     // Transactions of other topics are not handed over, so the limit may lie between two pieces.
     if (limit !== null && (cut || cursor.seq >= limit.seq) && !netBeyond(batch, limit)) cursor = limit;
     await this.#advance(cursor);
+  }
+
+  /** The changes of a transaction may have been handed over with an earlier batch, and its last pieces be all of other topics. */
+  async #endTransaction(cursor: Cursor): Promise<void> {
+    await this.#flush();
+    if (this.#unended) await this.#target.endTransaction?.(this.#names(), cursor);
+    this.#unended = false;
   }
 
   /** Writes a position that only memory holds yet. */
@@ -128,12 +136,11 @@ export class Lane {
     return set;
   }
 
-  /** Hands what was collected to the target; false when there was nothing. */
-  async #flush(): Promise<boolean> {
-    let any = false;
+  /** Hands what was collected to the target. */
+  async #flush(): Promise<void> {
     for (const set of this.#sets.values()) {
       if (set.count === 0) continue;
-      any = true;
+      this.#unended = true;
       await this.#begin();
       for (const sink of this.sinks) {
         if (sink.topic !== set.topic) continue;
@@ -144,7 +151,6 @@ export class Lane {
       }
       set.clear();
     }
-    return any;
   }
 
   async #begin(): Promise<void> {

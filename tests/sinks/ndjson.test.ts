@@ -4,6 +4,7 @@ import type { NdjsonSinkOptions } from '../../sinks/options.ts';
 import { Harness, caughtUp, table, until } from './harness.ts';
 
 const orders = table('orders', { id: 'int8', customer: 'text', total: 'numeric' });
+const others = table('others', { id: 'int8', text: 'text' });
 
 let harness: Harness;
 beforeEach(async () => {
@@ -43,6 +44,26 @@ test('a feed begins with the whole consistent state, then has each change and ea
     '{"op":"upsert","key":{"id":2},"doc":{"id":2,"customer":"B\\n\\"b\\"","total":2.000000000000000000001},"seq":4}',
     '{"op":"delete","key":{"id":2},"doc":null,"seq":4}',
     '{"commit":4,"source":"shop","position":"0/40"}',
+  ]);
+});
+
+test('a transaction that goes on with pieces of other tables only still has its own commit line', async () => {
+  const { feeder } = harness;
+  feeder.upsert(orders, { id: '1', customer: 'Ada', total: '1' }).commitConsistent(orders);
+  await feeder.durable();
+  await caughtUp(harness.run([feed()]), 1);
+  feeder.upsert(orders, { id: '2', customer: 'Bob', total: '1' }).piece();
+  for (let piece = 0; piece < 20; piece++) {
+    feeder.upsert(others, { id: String(piece), text: 'x'.repeat(200_000) }).piece();
+  }
+  feeder.commit();
+  feeder.upsert(orders, { id: '3', customer: 'Cyd', total: '1' }).commit();
+  await feeder.durable();
+  await until('both transactions are there', () => lines().at(-1)?.startsWith('{"commit":3') === true);
+  expect(lines().filter((line) => line.startsWith('{"commit"'))).toEqual([
+    '{"commit":1,"source":"shop","position":"0/10"}',
+    '{"commit":2,"source":"shop","position":"0/20"}',
+    '{"commit":3,"source":"shop","position":"0/30"}',
   ]);
 });
 
