@@ -55,6 +55,9 @@ export interface ReaderReport {
 }
 
 const killAfterMs = { least: 20, most: 2000 };
+/** Share of the kills whose time runs from the start of the process; the others' runs from when it streams. */
+const fromStart = 0.35;
+const connectedMs = 20_000;
 const caughtUpMs = 180_000;
 
 /** Kills tidemark again and again under load; throws a Difference, whose folder is kept, or says what was compared. */
@@ -142,12 +145,14 @@ class CrashRun {
   async #killOnce(number: number): Promise<void> {
     const program = this.#start();
     const afterMs = killAfterMs.least + this.#random() * (killAfterMs.most - killAfterMs.least);
+    const counted = this.#random() < fromStart ? 'its start' : 'connecting';
+    if (counted === 'connecting') await program.connected(connectedMs);
     await delay(afterMs);
     await program.kill();
     this.#expectAlive();
     const state = await this.#look();
     this.#options.say(
-      `kill ${number} after ${Math.round(afterMs)} ms: ${this.#load.committed} transactions, log at seq ${this.#replay.seq}, ${state}`,
+      `kill ${number}, ${Math.round(afterMs)} ms after ${counted}: ${this.#load.committed} transactions, ${state}`,
     );
   }
 
@@ -165,10 +170,10 @@ class CrashRun {
       const seq = db === null ? null : commonCursor(db);
       await this.#replay.read(join(copy, 'log'), seq ?? Infinity);
       await this.#oracle?.check(this.#replay, { complete: false });
-      if (db === null || seq === null) return 'sinks not filled';
-      if (this.#replay.seq !== seq) return `sinks behind at ${seq}`;
+      if (db === null || seq === null) return `log read up to ${this.#replay.seq}, sinks not filled yet`;
+      if (this.#replay.seq !== seq) return `log read up to ${this.#replay.seq}, sinks at ${seq}`;
       this.#compareSinkWithLog(db);
-      return 'sinks equal it';
+      return `sinks equal the log at seq ${seq}`;
     } finally {
       db?.close();
     }

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { tailOf } from '../servers/process.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -19,24 +20,40 @@ export class Program {
   readonly #child: ChildProcess;
   readonly #logFile: string;
   readonly #ended: Promise<unknown>;
+  readonly #connected: Promise<void>;
 
   constructor({ directory, torn }: ProgramOptions, args: readonly string[] = []) {
     this.#logFile = join(directory, 'tidemark.log');
-    const log = openSync(this.#logFile, 'a');
     const [program, ...before] = torn
       ? [process.execPath, join(import.meta.dirname, 'torn-main.ts')]
       : [join(root, 'tidemark')];
     this.#child = spawn(program, [...before, 'run', '-c', join(directory, 'tidemark.yaml'), ...args], {
       cwd: directory,
-      stdio: ['ignore', log, log],
+      stdio: ['ignore', 'inherit', 'pipe'],
       env: { ...process.env, NO_COLOR: '1' },
     });
-    closeSync(log);
-    this.#ended = once(this.#child, 'exit');
+    this.#ended = once(this.#child, 'close');
+    this.#connected = new Promise((resolve) => {
+      this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+        appendFileSync(this.#logFile, text);
+        if (text.includes('source connected')) resolve();
+      });
+    });
   }
 
   get running(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Resolves when it streams, or has ended, or after the deadline. */
+  async connected(deadlineMs: number): Promise<void> {
+    const deadline = new AbortController();
+    await Promise.race([
+      this.#connected,
+      this.#ended,
+      delay(deadlineMs, undefined, { signal: deadline.signal }).catch(() => undefined),
+    ]);
+    deadline.abort();
   }
 
   /** Ends it as the out-of-memory killer would. Fails when it has ended by itself before. */
