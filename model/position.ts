@@ -30,9 +30,24 @@ export interface PositionOrder {
   normalise(position: string): string;
   /** Whether somebody who holds everything up to `held` holds everything up to `wanted`. */
   covers(held: string, wanted: string): boolean;
+  /**
+   * What to wait for in place of `wanted`, which somebody read at the source before the source stood at `present`: the same, or an
+   * earlier position up to which everything is contained that `wanted` names.
+   */
+  settle(wanted: string, present: string): string;
 }
 
 export const lsnOrder: PositionOrder = {
   normalise: (position) => formatLsn(parseLsn(position)),
   covers: (held, wanted) => parseLsn(held) >= parseLsn(wanted),
+  settle: (wanted, present) => (isInPageHeader(parseLsn(wanted), parseLsn(present)) ? present : wanted),
 };
+
+/**
+ * pg_current_wal_insert_lsn() at the start of a page names the first byte after the page's header (24 bytes, 40 at the start of a
+ * segment), which the stream reaches only with the next record. Connectors tell a present position without the header: when
+ * it is the start of a page, and the wanted one lies behind the header of that very page, nothing is between the two.
+ */
+function isInPageHeader(wanted: Lsn, present: Lsn): boolean {
+  return present % 8192n === 0n && (wanted - present === 24n || wanted - present === 40n);
+}

@@ -47,7 +47,7 @@ export async function waitForSink(pipeline: Pipeline, request: WaitRequest): Pro
       hint: `It is fed by ${source.name}.`,
     });
   }
-  const wanted = await wantedPosition(source, request, deadlineMs, pipeline);
+  let wanted = await wantedPosition(source, request, deadlineMs, pipeline);
   let nudgedMs = request.position === 'now' ? startedMs : Number.NEGATIVE_INFINITY;
   for (;;) {
     const sink = pipeline.sinkReport(request.sink);
@@ -59,8 +59,11 @@ export async function waitForSink(pipeline: Pipeline, request: WaitRequest): Pro
     if (nowMs >= deadlineMs) throw timeoutError(request, wanted, sink);
     if (nowMs - nudgedMs >= nudgeEveryMs) {
       nudgedMs = nowMs;
-      // Only the nudge counts; that the source does not answer shows in its status.
-      source.currentPosition().catch(() => undefined);
+      // That the source does not answer shows in its status.
+      source.currentPosition().then(
+        (present) => (wanted = source.order.settle(wanted, present)),
+        () => undefined,
+      );
     }
     const leftMs = Math.min(lookEveryMs, deadlineMs - nowMs);
     await Promise.race([pipeline.changed(), clock.sleep(leftMs, request.signal)]);

@@ -42,6 +42,8 @@ export class FedSource implements Source {
   /** Set to fail the run under way. */
   fail: (error: TidemarkError) => void = () => undefined;
   positionError: TidemarkError | null = null;
+  /** Set for a source on which nothing happens any more. */
+  idleAt: string | null = null;
   snapshots: { topic: string; where: string | undefined }[] = [];
 
   constructor(log: Log, report: Report) {
@@ -93,7 +95,7 @@ export class FedSource implements Source {
   async currentPosition(): Promise<string> {
     if (this.positionError) throw this.positionError;
     if (!this.feeder) throw new TidemarkError('SOURCE_UNREACHABLE', 'the source does not run');
-    return this.feeder.mark();
+    return this.idleAt ?? this.feeder.mark();
   }
 
   async snapshot(topic: string, where?: string): Promise<void> {

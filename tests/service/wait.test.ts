@@ -41,6 +41,18 @@ test('a wait ends when the position arrives, not at its timeout', async () => {
   expect((await answer).status).toBe(200);
 });
 
+test('a position behind the header of a page that nothing has been written to is no reason to wait', async () => {
+  const { source, get } = await waiting();
+  source.feed.upsert(customers, { id: '1', name: 'Ada' }).commitConsistent(customers);
+  // An idle server: its stream ends at the start of the page, its insert position is told behind the page's header.
+  source.idleAt = '0/4000';
+  let position = '';
+  while (position !== '0/4000') position = source.feed.mark();
+  expect((await get('/api/v1/wait?sink=search&position=0/4018&timeout=10s')).status).toBe(200);
+  expect((await get('/api/v1/wait?sink=search&position=0/4028&timeout=10s')).status).toBe(200);
+  expect((await get('/api/v1/wait?sink=search&position=0/4020&timeout=200ms')).status).toBe(408);
+});
+
 test('a sink that is not consistent is waited for, and time runs out with 408', async () => {
   const { source, get } = await waiting();
   source.feed.upsert(customers, { id: '1', name: 'Ada' }, 'read').commit({}, true);
