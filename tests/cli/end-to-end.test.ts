@@ -13,6 +13,7 @@ let deployments = 0;
 /** A deployment of its own for a test: a name of its own is a slot of its own. */
 async function deployment(
   database: TestDatabase,
+  table = 'customers',
 ): Promise<{ directory: string; environment: NodeJS.ProcessEnv; name: string }> {
   const name = `cli${++deployments}_${database.name}`.slice(0, 40);
   const directory = await folder(`
@@ -22,10 +23,10 @@ sources:
   shop:
     type: postgres
     url: \${SHOP_DATABASE_URL}
-    tables: [public.customers]
+    tables: [public.${table}]
 sinks:
-  search: { type: sqlite, path: ./search.db, from: customers, search: [name] }
-  feed: { type: ndjson, path: ./feed.ndjson, from: customers }
+  search: { type: sqlite, path: ./search.db, from: ${table}, search: [name] }
+  feed: { type: ndjson, path: ./feed.ndjson, from: ${table} }
 http: { port: 0 }
 `);
   const url = new URL(database.url);
@@ -187,5 +188,27 @@ describePostgres('the commands against a database', (database) => {
     expect(run.code, run.stderr).toBe(1);
     expect(run.stderr).toContain('no_such_database');
     expect(run.stderr).not.toContain(password);
+  });
+
+  it('a disk that refuses writes is told with the way out, and nothing is lost when there is room again', async () => {
+    await database.query(`
+      CREATE TABLE big (id bigint PRIMARY KEY, name text);
+      INSERT INTO big SELECT i, repeat('x', 100) FROM generate_series(1, 20000) i`);
+    const { directory, environment } = await deployment(database, 'big');
+    // 1,000 blocks are half a megabyte, or a whole one in some shells: less than the table either way.
+    const limited = start(directory, ['run', '--until', 'caught-up'], environment, 'ulimit -f 1000');
+    const full = await limited.ended;
+    expect(full.code, full.stderr).toBe(1);
+    expect(full.stderr).toContain('DISK_FULL');
+    expect(full.stderr).toMatch(/Make room/);
+    const roomy = await tidemark(directory, ['run', '--until', 'caught-up'], environment);
+    expect(roomy.code, roomy.stderr).toBe(0);
+    const search = new DatabaseSync(join(directory, 'search.db'), { readOnly: true });
+    expect({ ...search.prepare('SELECT count(*) AS rows, sum(id) AS sum FROM big').get() }).toEqual({
+      rows: 20_000,
+      sum: 200_010_000,
+    });
+    search.close();
+    expect((await tidemark(directory, ['drop', '--source', 'shop'], environment)).code).toBe(0);
   });
 });

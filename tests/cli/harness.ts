@@ -32,10 +32,19 @@ export async function folder(file?: string): Promise<string> {
   return directory;
 }
 
-/** Starts `./tidemark` as a user does. */
-export function start(directory: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): Running {
+/** Starts `./tidemark` as a user does, under a limit that the shell sets. */
+export function start(
+  directory: string,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+  limit = ':',
+): Running {
   const env = { ...process.env, NO_COLOR: '1', ...environment };
-  const child = spawn(program, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('/bin/sh', ['-c', `${limit}; exec "$0" "$@"`, program, ...args], {
+    cwd: directory,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
