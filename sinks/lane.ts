@@ -171,9 +171,11 @@ export class Lane {
 
   async #beginRebuild(sink: Sink): Promise<void> {
     await this.#target.beginRebuild(sink.name);
-    sink.rebuilding = true;
     sink.rebuildDue = false;
     sink.schemaId = 0;
+    // Where everything may be seen as it comes, and there is nothing older to keep, the copy is shown from its first row on.
+    sink.rebuilding = sink.options.start === 'consistent' || sink.visible !== null;
+    if (!sink.rebuilding) await this.#target.commitRebuild(sink.name);
   }
 
   async #reshape(sink: Sink, schemaId: number): Promise<void> {
@@ -260,7 +262,6 @@ export class Lane {
 
   /** Whether what was rebuilt up to `seq` may be shown: it is consistent, and readers do not go back, nor see sinks of the group apart. */
   #readable(sink: Sink, seq: number): boolean {
-    if (sink.options.start === 'eager' && sink.notBefore === 0) return true;
     if (seq < sink.notBefore || (this.#limit !== null && seq < this.#limit.seq)) return false;
     return sink.readableAt(seq);
   }

@@ -37,8 +37,6 @@ export class NdjsonTarget implements Target {
   readonly #record = new ChangeCursor();
   readonly #output = new ByteWriter(bufferBytes * 2);
   readonly #scratch = new ByteWriter(1024);
-  /** Sinks whose whole state was written in the open commit. */
-  #shown: string[] = [];
   /** Lines were written since the last commit line. */
   #open = false;
 
@@ -52,7 +50,6 @@ export class NdjsonTarget implements Target {
 
   async open(): Promise<ReadonlyMap<string, SinkState>> {
     this.#output.reset();
-    this.#shown = [];
     this.#open = false;
     for (const sink of this.#streams.keys()) {
       this.#lines.set(sink, { encoder: null, keyed: true, spool: null, rebuilding: false });
@@ -62,7 +59,6 @@ export class NdjsonTarget implements Target {
 
   async begin(): Promise<void> {
     this.#output.reset();
-    this.#shown = [];
     this.#open = false;
   }
 
@@ -113,22 +109,17 @@ export class NdjsonTarget implements Target {
       writeUpsert(key, doc, seq, this.#output);
       if (this.#output.at >= bufferBytes) await this.#flush();
     }
-    this.#shown.push(sink);
+    line.spool?.close();
+    line.spool = null;
+    line.rebuilding = false;
     this.#open = true;
   }
 
   async commit(sinks: readonly string[], cursor: Cursor): Promise<void> {
     await this.endTransaction(sinks, cursor);
     await this.#flush();
-    const visible = sinks.filter((sink) => !this.#line(sink).rebuilding || this.#shown.includes(sink));
+    const visible = sinks.filter((sink) => !this.#line(sink).rebuilding);
     if (visible.length > 0) await this.#feed.commit(visible, cursor);
-    for (const sink of this.#shown) {
-      const line = this.#line(sink);
-      line.spool?.close();
-      line.spool = null;
-      line.rebuilding = false;
-    }
-    this.#shown = [];
   }
 
   async rollback(): Promise<void> {

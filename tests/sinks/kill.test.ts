@@ -17,6 +17,8 @@ interface Seen {
   broken: number;
   /** Looks at which the cursor was not the one of the rows. */
   apart: number;
+  /** The highest cursor seen. */
+  seq: number;
 }
 
 /** Looks at both tables and the cursor in one statement, as any reader of the file might. */
@@ -38,6 +40,7 @@ function look(path: string, seen: Seen): void {
       .get();
     if (row === undefined) return;
     seen.looks++;
+    seen.seq = Number(row['high']);
     if (row['sum'] !== 0 || row['rows'] !== 2 * accountsPerTable) seen.broken++;
     if (row['newest'] !== row['low'] || row['low'] !== row['high']) seen.apart++;
   } catch (error) {
@@ -58,8 +61,10 @@ async function runAndKill(directory: string, mode: 'atomic' | 'torn', forMs: num
       child.once('message', () => resolve());
       child.once('exit', () => reject(new RangeError('the child ended before it ran')));
     });
-    const end = performance.now() + forMs;
-    while (performance.now() < end) {
+    // Until the time is over, and at least until the sink has moved.
+    const before = seen.seq;
+    const start = performance.now();
+    while (performance.now() < start + forMs || (seen.seq === before && performance.now() < start + 10_000)) {
       look(join(directory, 'sink.db'), seen);
       await systemClock.sleep(1);
     }
@@ -99,7 +104,7 @@ async function folder(): Promise<string> {
 
 test('kill -9 at any moment leaves rows and cursor at one commit, and no reader ever sees half of one', async () => {
   const directory = await folder();
-  const seen: Seen = { looks: 0, broken: 0, apart: 0 };
+  const seen: Seen = { looks: 0, broken: 0, apart: 0, seq: 0 };
   let before = 0;
   for (let kill = 0; kill < 6; kill++) {
     await runAndKill(directory, 'atomic', 100 + Math.random() * 200, seen);
@@ -121,7 +126,7 @@ test('kill -9 at any moment leaves rows and cursor at one commit, and no reader 
 });
 
 test('the same reader catches a sink that commits in the middle of transactions', async () => {
-  const seen: Seen = { looks: 0, broken: 0, apart: 0 };
+  const seen: Seen = { looks: 0, broken: 0, apart: 0, seq: 0 };
   const directory = await folder();
   await until('the reader sees a broken sum', async () => {
     await runAndKill(directory, 'torn', 300, seen);
