@@ -10,6 +10,8 @@ import type { File, Files } from '../../base/files.ts';
  */
 const headerBytes = 8;
 const blockBytes = 256 * 1024;
+/** Less is not worth a write: with very many transactions open, each keeps up to this much in memory beyond the limit. */
+const spillBytesMin = 32 * 1024;
 
 class SpooledTransaction {
   block: Buffer = Buffer.allocUnsafeSlow(8 * 1024);
@@ -59,8 +61,8 @@ export class StreamSpool {
     at += headerBytes + 1;
     buffer.copy(block, at, start, end);
     transaction.used = at + end - start;
-    if (this.#memory > this.#memoryMax || (transaction.file !== null && transaction.used >= blockBytes))
-      return this.#spill(xid, transaction);
+    const spillAt = this.#memory > this.#memoryMax ? spillBytesMin : transaction.file !== null ? blockBytes : Infinity;
+    if (transaction.used >= spillAt) return this.#spill(xid, transaction);
     return undefined;
   }
 
