@@ -197,7 +197,11 @@ export async function currentSnapshot(query: Query): Promise<PgSnapshot> {
   return new PgSnapshot(String(row?.['snapshot']));
 }
 
-/** S0 of docs/snapshot.md: reads must see the end of every transaction that runs now. */
+/**
+ * S0 of docs/snapshot.md: reads must see the end of every transaction that runs now. A snapshot lists none that began after the newest
+ * one that has ended, so a transaction of our own is taken (and ended) first.
+ */
 export async function runningTransactions(query: Query): Promise<string[]> {
+  await query('SELECT pg_current_xact_id()');
   return (await currentSnapshot(query)).running();
 }

@@ -118,7 +118,7 @@ export function aroundReads(
 /** Runs `work` right after the `count`-th reading transaction has ended: still before the chunk's second look at the catalog and its HIGH. */
 export function afterReadTransaction(count: number, work: () => Promise<void>): void {
   // oxlint-disable-next-line typescript/unbound-method -- called with `this` below
-  const original = Client.prototype.query as (this: Client, ...given: unknown[]) => unknown;
+  const original: (this: Client, ...given: unknown[]) => unknown = Client.prototype.query;
   let ended = 0;
   const spy = vi.spyOn(Client.prototype, 'query').mockImplementation(function (this: Client, ...given: unknown[]) {
     const result = original.apply(this, given);
@@ -127,7 +127,7 @@ export function afterReadTransaction(count: number, work: () => Promise<void>): 
       await work();
       return answer;
     });
-  } as Client['query']);
+  });
   onTestFinished(() => spy.mockRestore());
 }
 

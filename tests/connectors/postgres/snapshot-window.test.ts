@@ -215,12 +215,13 @@ describePostgres('reading a table again', (database) => {
       snapshot: { chunkRows: 5, parallel: 1 },
     });
     await unpublished(pipeline, `DELETE FROM twice WHERE id % 4 = 0; UPDATE twice SET v = 'unseen' WHERE id % 5 = 0`);
-    let second: Promise<void> | null = null;
+    const second: Promise<void>[] = [];
     afterReadTransaction(3, async () => {
-      second = pipeline.source.snapshot('shop.public.twice');
+      second.push(pipeline.source.snapshot('shop.public.twice'));
     });
     await pipeline.source.snapshot('shop.public.twice');
-    await second;
+    await Promise.all(second);
+    expect(second.length).toBe(1);
     await pipeline.settled('public.twice');
   });
 });
