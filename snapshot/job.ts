@@ -33,11 +33,12 @@ export interface RangeTask {
 export interface Job {
   readonly topic: string;
   ranges: RangeTask[] | null;
-  splitting: boolean;
-  /** A worker is reading incomplete keys of the table, or the whole of it. */
+  /** A worker is splitting the table, or reading incomplete keys or the whole of it. */
   reading: boolean;
   readonly where: string | null;
   readonly keyless: boolean;
+  /** Of a table without a key: its rows are read; what is left is publishing them. */
+  wholeRead: boolean;
   readonly ghostsBefore: number;
   barrier: readonly string[];
   rows: number;
@@ -69,8 +70,8 @@ export function newJob(
   return {
     topic,
     ranges: null,
-    splitting: false,
     reading: false,
+    wholeRead: false,
     rows: 0,
     rowsEstimated: 0,
     startedMs,

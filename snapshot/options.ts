@@ -32,16 +32,19 @@ export interface SnapshotOptions {
   readonly committed: (seq: number) => void;
 }
 
-/** What a worker does next. */
-export type Task =
+/** What a worker reads next. */
+export type ReadTask =
   | { readonly kind: 'range'; readonly job: Job; readonly range: RangeTask }
   /** A table without a key; its rows go to `rows`. */
   | { readonly kind: 'whole'; readonly job: Job; readonly rows: HeldRecords }
   | { readonly kind: 'keys'; readonly job: Job; readonly keys: readonly { key: string; values: readonly string[] }[] };
 
+/** What a worker does next. */
+export type Task = ReadTask | { readonly kind: 'split'; readonly job: Job };
+
 /** A chunk that waits for the stream to reach its HIGH. */
 export interface WaitingChunk {
-  readonly task: Task;
+  readonly task: ReadTask;
   readonly attempt: number;
   readonly chunk: Chunk;
   readonly read: OpenRead;

@@ -35,7 +35,10 @@ export class Publisher {
     const displaced = window.displacement(job.topic, chunk.low);
     if (!chunk.stable || (displaced.kind === 'unknown' && task.kind !== 'whole')) {
       if (task.kind === 'range') rewind(task.range);
-      if (task.kind === 'whole') await task.rows.discard();
+      if (task.kind === 'whole') {
+        await task.rows.discard();
+        job.wholeRead = false;
+      }
       return;
     }
     if (task.kind === 'whole') {

@@ -4,7 +4,7 @@ import type { SnapshotStatus } from '../model/source.ts';
 import { IncompleteKeys } from './incomplete.ts';
 import type { Job } from './job.ts';
 import { loadJob, newJob, rangeTask, rewind, storeJob } from './job.ts';
-import type { SnapshotOptions, Task, WaitingChunk } from './options.ts';
+import type { ReadTask, SnapshotOptions, Task, WaitingChunk } from './options.ts';
 import type { Chunk, ChunkRequest } from './port.ts';
 import { Publisher } from './publisher.ts';
 import { StateChanges } from './state-changes.ts';
@@ -143,7 +143,10 @@ export class Snapshotter {
     } finally {
       signal.removeEventListener('abort', stop);
       for (const { read } of this.#waiting.splice(0)) this.#options.window.close(read);
-      for (const job of this.jobs.values()) job.ranges?.forEach(rewind);
+      for (const job of this.jobs.values()) {
+        job.wholeRead = false;
+        job.ranges?.forEach(rewind);
+      }
     }
   }
 
@@ -159,14 +162,15 @@ export class Snapshotter {
     for (let failures = 0; !signal.aborted;) {
       // Taken before looking, so that what happens meanwhile is not missed.
       const wake = this.#wake.promise;
-      const task = await this.#nextTask();
+      const task = this.#nextTask();
       if (task === null) {
         await wake;
         continue;
       }
-      setReading(task, true);
+      setBusy(task, true);
       try {
-        await this.#read(task, signal);
+        if (task.kind === 'split') await this.#split(task.job);
+        else await this.#read(task, signal);
         failures = 0;
       } catch (error) {
         if (signal.aborted) return;
@@ -179,13 +183,13 @@ export class Snapshotter {
           throw error;
         }
       } finally {
-        setReading(task, false);
+        setBusy(task, false);
         this.#wakeUp();
       }
     }
   }
 
-  async #read(task: Task, signal: AbortSignal): Promise<void> {
+  async #read(task: ReadTask, signal: AbortSignal): Promise<void> {
     const { reader, window, nudge } = this.#options;
     const { job } = task;
     if (!(await this.#passBarrier(job, signal))) return;
@@ -214,11 +218,12 @@ export class Snapshotter {
       task.range.readToEnd = chunk.lastKey === null;
       task.range.waiting++;
     }
+    if (task.kind === 'whole') job.wholeRead = true;
     this.#waiting.push({ task, attempt, chunk, read });
     nudge(chunk.high);
   }
 
-  #request(task: Task): ChunkRequest {
+  #request(task: ReadTask): ChunkRequest {
     const { job } = task;
     const common = { topic: job.topic, where: job.where, rowsMax: this.#options.chunkRows };
     if (task.kind === 'range') return { ...common, range: { after: task.range.readAfter, upTo: task.range.upTo } };
@@ -245,23 +250,24 @@ export class Snapshotter {
     return true;
   }
 
-  async #nextTask(): Promise<Task | null> {
+  /** Something to do, or null at the moment. Two workers must not be given the same: mark it before anything is awaited. */
+  #nextTask(): Task | null {
     const { parallel } = this.#options;
     if (this.#waiting.length >= 2 * parallel) return null;
     for (const job of this.jobs.values()) {
       if (job.keyless && job.ranges === null) {
         const rows = this.#options.keyless.rows(job.topic);
-        if (!job.reading && !this.#isWaiting(job)) return { kind: 'whole', job, rows };
+        if (!job.reading && !job.wholeRead) return { kind: 'whole', job, rows };
         continue;
       }
       if (job.ranges === null) {
-        if (job.splitting) continue;
-        await this.#split(job);
+        if (!job.reading) return { kind: 'split', job };
+        continue;
       }
-      for (const range of job.ranges ?? []) {
+      for (const range of job.ranges) {
         if (!range.reading && !range.readToEnd && range.waiting < 2) return { kind: 'range', job, range };
       }
-      if (job.ranges?.length === 0 && !job.reading && !this.#isWaiting(job)) {
+      if (job.ranges.length === 0 && !job.reading && !this.#isWaiting(job)) {
         const keys = this.incomplete.some(job.topic, keysPerRead);
         if (keys.length > 0) return { kind: 'keys', job, keys };
       }
@@ -271,16 +277,11 @@ export class Snapshotter {
 
   async #split(job: Job): Promise<void> {
     const { reader, chunkRows, parallel, report, stream } = this.#options;
-    job.splitting = true;
-    try {
-      job.rowsEstimated = await reader.estimate(job.topic);
-      const parts = job.rowsEstimated > 4 * chunkRows ? 2 * parallel : 1;
-      const ranges = parts > 1 ? await reader.split(job.topic, parts) : [{ after: null, upTo: null }];
-      job.ranges = ranges.map(rangeTask);
-      report({ type: 'snapshot.started', source: stream, table: job.topic, rowsEstimated: job.rowsEstimated });
-    } finally {
-      job.splitting = false;
-    }
+    job.rowsEstimated = await reader.estimate(job.topic);
+    const parts = job.rowsEstimated > 4 * chunkRows ? 2 * parallel : 1;
+    const ranges = parts > 1 ? await reader.split(job.topic, parts) : [{ after: null, upTo: null }];
+    job.ranges = ranges.map(rangeTask);
+    report({ type: 'snapshot.started', source: stream, table: job.topic, rowsEstimated: job.rowsEstimated });
   }
 
   #isWaiting(job: Job): boolean {
@@ -303,7 +304,7 @@ export class Snapshotter {
   }
 }
 
-function setReading(task: Task, reading: boolean): void {
-  if (task.kind === 'range') task.range.reading = reading;
-  else task.job.reading = reading;
+function setBusy(task: Task, busy: boolean): void {
+  if (task.kind === 'range') task.range.reading = busy;
+  else task.job.reading = busy;
 }
