@@ -13,6 +13,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
     minutes: { type: 'string', default: '60' },
     'compare-every': { type: 'string', default: '5' },
+    keep: { type: 'boolean', default: false },
     torn: { type: 'boolean', default: false },
   },
 });
@@ -26,6 +27,7 @@ try {
     minutes: Number(values.minutes),
     compareEvery: Number(values['compare-every']),
     torn: values.torn,
+    keep: values.keep,
     say: (line) => console.log(line),
   });
   console.log(summary(result));

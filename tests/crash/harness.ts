@@ -30,6 +30,8 @@ export interface CrashOptions {
   readonly torn: boolean;
   /** Kills between two comparisons with the database. */
   readonly compareEvery: number;
+  /** Leave the folder also when nothing differs. */
+  readonly keep: boolean;
   readonly say: (line: string) => void;
 }
 
@@ -70,7 +72,8 @@ export async function runCrash(options: CrashOptions): Promise<CrashResult> {
   const run = new CrashRun(directory, server, options);
   try {
     const result = await run.run();
-    rmSync(directory, { recursive: true, force: true });
+    if (options.keep) options.say(`left for inspection: ${directory}`);
+    else rmSync(directory, { recursive: true, force: true });
     return result;
   } catch (error) {
     options.say(`left for inspection: ${directory}`);
@@ -170,10 +173,11 @@ class CrashRun {
       const seq = db === null ? null : commonCursor(db);
       await this.#replay.read(join(copy, 'log'), seq ?? Infinity);
       await this.#oracle?.check(this.#replay, { complete: false });
-      if (db === null || seq === null) return `log read up to ${this.#replay.seq}, sinks not filled yet`;
-      if (this.#replay.seq !== seq) return `log read up to ${this.#replay.seq}, sinks at ${seq}`;
+      const newest = `log at seq ${this.#replay.newestSeq}`;
+      if (db === null || seq === null) return `${newest}, sinks not filled yet`;
+      if (this.#replay.seq !== seq) return `${newest}, sinks at ${seq}`;
       this.#compareSinkWithLog(db);
-      return `sinks equal the log at seq ${seq}`;
+      return `${newest}, sinks equal it at ${seq}`;
     } finally {
       db?.close();
     }
@@ -189,6 +193,7 @@ class CrashRun {
 
   /** Stops the load, lets tidemark catch up, and compares log, sinks and feed with the database. */
   async #compare(): Promise<void> {
+    const started = performance.now();
     const client = present(this.#client, 'the connection');
     await this.#load.pause();
     await this.#start(['--until', 'caught-up']).succeeds(caughtUpMs);
@@ -213,6 +218,10 @@ class CrashRun {
     this.#feedCommits = checkFeed(join(this.#directory, 'feed.ndjson'), journal, this.#replay);
     this.#comparisons++;
     this.#load.resume();
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    this.#options.say(
+      `caught up and compared in ${seconds} s: ${this.#rows} rows and ${this.#oracle?.matched} transactions, log at seq ${this.#replay.seq}`,
+    );
   }
 
   #startReader(): void {

@@ -30,6 +30,8 @@ interface Held {
  */
 export class Replay {
   seq = 0;
+  /** Number of the log's newest transaction when it was read last. */
+  newestSeq = 0;
   readonly commits: LoggedCommit[] = [];
   /** Runs of transactions that compaction took before they were seen: how many numbers each holds, by the next place in `commits`. */
   readonly compacted: { readonly before: number; readonly numbers: number }[] = [];
@@ -57,8 +59,9 @@ export class Replay {
         }
       }
       await reader.close();
-      if (log.frontier(sourceName).seq < this.seq) {
-        throw new Difference(`the log ends at ${log.frontier(sourceName).seq} and was read up to ${this.seq} before`);
+      this.newestSeq = log.frontier(sourceName).seq;
+      if (this.newestSeq < this.seq) {
+        throw new Difference(`the log ends at ${this.newestSeq} and was read up to ${this.seq} before`);
       }
     } finally {
       await log.close();
