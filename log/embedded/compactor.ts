@@ -2,6 +2,7 @@ import { messageOf, TidemarkError } from '../../base/errors.ts';
 import { writeNewBase } from './compaction.ts';
 import type { Segment } from './segment.ts';
 import type { Stream } from './stream.ts';
+import { writeFailure } from './write-failure.ts';
 
 /** Decides when and how far a stream is compacted, one compaction at a time. */
 export class Compactor {
@@ -19,9 +20,13 @@ export class Compactor {
   async run(): Promise<void> {
     // One that is under way began with fewer segments.
     while (this.#running) await this.#running.catch(() => undefined);
-    this.#running = this.#compact().finally(() => {
-      this.#running = null;
-    });
+    this.#running = this.#compact()
+      .catch((error: unknown) => {
+        throw writeFailure(error, this.#stream.directory);
+      })
+      .finally(() => {
+        this.#running = null;
+      });
     await this.#running;
   }
 

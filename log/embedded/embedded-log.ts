@@ -13,6 +13,7 @@ import type { LogManifest } from './schema-registry.ts';
 import { SchemaRegistry } from './schema-registry.ts';
 import { Stream, streamOf } from './stream.ts';
 import type { LogContext } from './stream.ts';
+import { writeFailure } from './write-failure.ts';
 
 export interface EmbeddedLogOptions {
   /** Where the log lives; made when it does not exist. One process at a time (the service's lock sees to that). */
@@ -32,6 +33,14 @@ const mebibyte = 1024 * 1024;
 
 /** Opens the log, repairing what a crash left. Fails with LOG_CORRUPT, LOG_FORMAT, or what the files say. */
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log> {
+  try {
+    return await open(options);
+  } catch (error) {
+    throw writeFailure(error, options.directory);
+  }
+}
+
+async function open(options: EmbeddedLogOptions): Promise<Log> {
   const { directory, files, clock } = options;
   const schemas = await openRegistry(files, clock, directory);
   const context: LogContext = {

@@ -1,4 +1,4 @@
-import { TidemarkError, isTidemarkError, messageOf, systemCodeOf } from '../../base/errors.ts';
+import type { TidemarkError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { File, Files } from '../../base/files.ts';
 import { replaceFile } from '../../base/files.ts';
@@ -7,6 +7,7 @@ import { frameHeader, frameHeaderBytes, kindNote, rewriteClaim, writeFrameHeader
 import type { StateChanges } from './meta.ts';
 import type { SchemaRegistry } from './schema-registry.ts';
 import type { Segment } from './segment.ts';
+import { writeFailure } from './write-failure.ts';
 
 /** Size of the buffers that frames are built in. */
 export const extentBytes = 1024 * 1024 + 64 * 1024;
@@ -309,21 +310,4 @@ export class Flusher {
     this.#waiters = [];
     for (const resolve of waiters) resolve();
   }
-}
-
-function writeFailure(error: unknown, path: string): TidemarkError {
-  if (isTidemarkError(error)) return error;
-  const system = systemCodeOf(error);
-  if (system === 'ENOSPC' || system === 'EFBIG' || system === 'EDQUOT') {
-    return new TidemarkError('DISK_FULL', `${path} cannot grow: ${messageOf(error)}`, {
-      hint: 'Make room on the disk that holds data_dir (or raise the quota or file size limit), then start again. Nothing that was acknowledged is lost; the source keeps the rest.',
-      place: { file: path },
-      cause: error,
-    });
-  }
-  return new TidemarkError('LOG_CLOSED', `${path} cannot be written: ${messageOf(error)}`, {
-    hint: 'Check the disk, then start again. Nothing that was acknowledged is lost; the source keeps the rest.',
-    place: { file: path },
-    cause: error,
-  });
 }

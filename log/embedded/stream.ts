@@ -19,6 +19,7 @@ import { encodeSegmentHead, openSegment, Segment, segmentName, segmentOrdinal } 
 import type { SegmentHead } from './segment.ts';
 import type { TopicStats } from './topic-stats.ts';
 import { statsFromJson, statsToJson } from './topic-stats.ts';
+import { writeFailure } from './write-failure.ts';
 import { StreamWriter } from './writer.ts';
 
 /** What all streams of a log share. */
@@ -106,6 +107,8 @@ export class Stream implements FlushTarget {
       });
       this.#writer = writer;
       return writer;
+    } catch (error) {
+      throw writeFailure(error, this.directory);
     } finally {
       this.#opening = false;
     }

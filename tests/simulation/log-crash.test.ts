@@ -9,7 +9,7 @@ import { FaultyFiles } from './faulty-files.ts';
 import { randomFrom } from './random.ts';
 
 /** Seeds to try; more of them by TIDEMARK_CRASH_SEEDS. A failure names its seed. */
-const crashSeeds = Number(process.env['TIDEMARK_CRASH_SEEDS'] ?? 30);
+const crashSeeds = Number(process.env['TIDEMARK_CRASH_SEEDS'] ?? 15);
 
 const stream = 'shop';
 const directory = '/data/log';

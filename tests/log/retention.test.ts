@@ -1,0 +1,115 @@
+import { expect, test } from 'vitest';
+import { systemClock } from '../../base/clock.ts';
+import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
+import type { PipelineEvent } from '../../model/events.ts';
+import type { Log, LogWriter } from '../../model/log.ts';
+import { FaultyFiles } from '../simulation/faulty-files.ts';
+import { readFrom, write } from './fixtures.ts';
+
+const stream = 'shop';
+const directory = '/data/log';
+
+async function fill(writer: LogWriter, count: number): Promise<void> {
+  for (let n = 0; n < count; n++) {
+    write(writer, [{ table: 'orders', key: n % 5, value: n % 3 === 0 ? null : 'v'.repeat(100) }]);
+    await writer.durable();
+  }
+}
+
+async function open(files: FaultyFiles, events: PipelineEvent[] = [], compactBytes = 4000): Promise<Log> {
+  return openEmbeddedLog({
+    directory,
+    files,
+    clock: systemClock,
+    segmentBytes: 1000,
+    compactBytes,
+    retainBytes: 20_000,
+    report: (event) => events.push(event),
+  });
+}
+
+test('a slow sink holds compaction back, and after the retention limit is given the net, not single transactions', async () => {
+  const log = await open(new FaultyFiles());
+  const writer = await log.writer(stream);
+  await fill(writer, 10);
+  log.registerCursor(stream, 'slow', 5);
+  await fill(writer, 20);
+  await log.compact(stream);
+  expect((await readFrom(log, stream, 5)).map((tx) => tx.kind)).toEqual(
+    Array.from({ length: 25 }, () => 'transaction'),
+  );
+  await fill(writer, 200);
+  await log.compact(stream);
+  const [net] = await readFrom(log, stream, 5);
+  expect(net?.kind).toBe('net');
+  expect(net?.changes.some((change) => change.value === null)).toBe(true);
+  await log.close();
+});
+
+test('a sink that is forgotten holds nothing back any more', async () => {
+  const log = await open(new FaultyFiles());
+  const writer = await log.writer(stream);
+  await fill(writer, 20);
+  log.registerCursor(stream, 'gone', 3);
+  log.registerCursor(stream, 'gone', null);
+  await log.compact(stream);
+  expect((await readFrom(log, stream, 3)).map((tx) => tx.kind)).toEqual(['full']);
+  await log.close();
+});
+
+test('cursors are remembered when the log is opened again', async () => {
+  const files = new FaultyFiles();
+  const log = await open(files);
+  const writer = await log.writer(stream);
+  await fill(writer, 10);
+  log.registerCursor(stream, 'slow', 2);
+  await log.close();
+  const again = await open(files);
+  await again.compact(stream);
+  expect((await readFrom(again, stream, 2)).every((tx) => tx.kind === 'transaction')).toBe(true);
+  await again.close();
+});
+
+test('the log compacts by itself, says so, and leaves no file behind that it does not need', async () => {
+  const files = new FaultyFiles();
+  const events: PipelineEvent[] = [];
+  const log = await open(files, events);
+  const writer = await log.writer(stream);
+  await fill(writer, 300);
+  await log.compact(stream);
+  await log.close();
+  expect(events.filter((event) => event.type === 'log.compacted').length).toBeGreaterThan(1);
+  expect(events.filter((event) => event.type === 'source.notice')).toEqual([]);
+  const names = await files.list(`${directory}/${stream}`);
+  expect(names.map((name) => name.slice(name.lastIndexOf('.')))).toEqual(['.base', '.segment', '.json']);
+});
+
+test('a compaction that the disk has no room for leaves the log and its writer as they were', async () => {
+  const files = new FaultyFiles();
+  const log = await open(files, [], Infinity);
+  const writer = await log.writer(stream);
+  await fill(writer, 25);
+  const before = await readFrom(log, stream, 0);
+  // Room for the head of the next segment, not for the base.
+  files.budgetBytes = 800;
+  await expect(log.compact(stream)).rejects.toMatchObject({ code: 'DISK_FULL' });
+  files.budgetBytes = Infinity;
+  expect(await readFrom(log, stream, 0)).toEqual(before);
+  await fill(writer, 1);
+  await log.compact(stream);
+  expect((await readFrom(log, stream, 0)).map((tx) => [tx.seq, tx.kind])).toEqual([[26, 'full']]);
+  await log.close();
+});
+
+test('a deleted segment is missed when the log is opened, and named', async () => {
+  const files = new FaultyFiles();
+  const log = await open(files);
+  await fill(await log.writer(stream), 25);
+  await log.close();
+  const [, second] = (await files.list(`${directory}/${stream}`)).filter((name) => name.endsWith('.segment'));
+  await files.remove(`${directory}/${stream}/${second}`);
+  await expect(open(files)).rejects.toMatchObject({
+    code: 'LOG_CORRUPT',
+    message: expect.stringContaining('segment 2'),
+  });
+});
