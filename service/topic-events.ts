@@ -8,6 +8,8 @@ import type { Log, Piece } from '../model/log.ts';
 
 /** Bytes of changes read at a time: an event in JSON is a few times larger, and one reader must stay small. */
 const readBytes = 256 * 1024;
+/** Characters of JSON handed over at a time. */
+const batchCharacters = 64 * 1024;
 
 /** Where events begin. `resume` goes on behind the last event somebody got (see TopicEvent.id). */
 export type TopicStart =
@@ -46,7 +48,7 @@ export interface TopicEventsOptions {
   readonly signal: AbortSignal;
 }
 
-/** The events of one topic, a piece of a transaction at a time. Ends when the signal is aborted. */
+/** The events of one topic, in batches of bounded size. Ends when the signal is aborted. */
 export async function* topicEvents(options: TopicEventsOptions): AsyncGenerator<TopicEvent[]> {
   const { log, stream, signal } = options;
   const resume = options.start.kind === 'resume' ? options.start.id : null;
@@ -58,8 +60,7 @@ export async function* topicEvents(options: TopicEventsOptions): AsyncGenerator<
       const batch = await reader.next(readBytes);
       if (batch === null) return;
       for (const piece of batch.pieces) {
-        const events = writer.events(piece);
-        if (events.length > 0) yield events;
+        yield* writer.events(piece);
       }
     }
   } finally {
@@ -119,9 +120,10 @@ class PieceEvents {
     this.#encoder = new EventEncoder(options.origin, { singleLine: true });
   }
 
-  events(piece: Piece): TopicEvent[] {
+  *events(piece: Piece): Generator<TopicEvent[]> {
     if (piece.first) this.#index = 0;
-    const events: TopicEvent[] = [];
+    let events: TopicEvent[] = [];
+    let characters = 0;
     const isWhole = piece.kind === 'transaction';
     const skipTo = isWhole && this.#resume?.seq === piece.seq ? (this.#resume.index ?? 0) : 0;
     this.#encoder.begin(piece, this.#options.now());
@@ -141,11 +143,16 @@ class PieceEvents {
       this.#encoder.value(cursor, table, this.#bytes);
       const json = this.#bytes.buffer.toString('utf8', 0, this.#bytes.at);
       events.push({ id: isWhole ? `${piece.seq}:${this.#index}` : String(this.#held), json });
+      characters += json.length;
+      if (characters < batchCharacters) continue;
+      yield events;
+      events = [];
+      characters = 0;
     }
     if (piece.last) {
       this.#held = piece.seq;
       if (!isWhole && this.#index > 0) events.push({ id: String(piece.seq), json: null });
     }
-    return events;
+    if (events.length > 0) yield events;
   }
 }

@@ -33,7 +33,7 @@ function printer(count: number | undefined, context: CommandContext): Print {
     left--;
     const isFull = !context.stdout.write(`${json}\n`);
     if (isFull) await drained(context);
-    return left > 0;
+    return left > 0 && !context.signal.aborted;
   };
 }
 
@@ -84,6 +84,7 @@ async function tailLog(
 
 /** Resolves when there is room again, or when nobody reads any more. */
 async function drained({ stdout, signal }: CommandContext): Promise<void> {
+  if (signal.aborted) return;
   await new Promise<void>((resolve) => {
     stdout.once('drain', resolve);
     signal.addEventListener('abort', () => resolve(), { once: true });

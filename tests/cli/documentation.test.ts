@@ -30,7 +30,7 @@ test('every command and every flag is in docs/commands.md, and nothing else is',
   for (const command of commands) {
     const section = sections.get(command.name());
     expect(section, `docs/commands.md has no section for ${command.name()}`).toBeDefined();
-    const documented = [...(section ?? '').matchAll(/^\| `(-[^`]*)` \|/gm)].map((match) => match[1]);
+    const documented = [...(section ?? '').matchAll(/^\| `(-[^`]*)` \|/gm)].map((match) => match[1] ?? '');
     expect(documented.toSorted(), command.name()).toEqual(command.options.map(({ flags }) => flags).toSorted());
   }
   const names = commands.map((command) => command.name());
@@ -45,7 +45,7 @@ test('every path of the API and every metric is in docs/http.md', async () => {
   const { error } = (await (await get('/nowhere')).json()) as { error: { hint: string } };
   const paths = error.hint.replace(/^Paths: |\.$/g, '').split(', ');
   expect(paths.length).toBeGreaterThan(6);
-  const documented = [...text.matchAll(/^## ((?:GET|POST) .*)$/gm)].map((match) => match[1]);
+  const documented = [...text.matchAll(/^## ((?:GET|POST) .*)$/gm)].map((match) => match[1] ?? '');
   expect(documented.toSorted()).toEqual(paths.toSorted());
   const metrics = new Metrics('0');
   const scraped = await metrics.scrape({

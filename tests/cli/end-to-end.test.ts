@@ -81,6 +81,10 @@ describePostgres('the commands against a database', (database) => {
       ['r', { id: 1, name: 'Ada' }],
       ['r', { id: 2, name: 'Bob' }],
     ]);
+    // `tidemark tail … | head -1`: nobody reads on, and that is no failure.
+    const head = start(directory, ['tail', 'customers'], environment);
+    head.child.stdout?.destroy();
+    expect(await head.ended).toMatchObject({ code: 0, stderr: '' });
     const one = await tidemark(directory, ['tail', 'customers', '--count', '1'], environment);
     expect(one.stdout.trimEnd().split('\n')).toHaveLength(1);
     const drop = await tidemark(directory, ['drop', '--source', 'shop'], environment);
