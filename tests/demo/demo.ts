@@ -31,13 +31,14 @@ async function main(): Promise<number> {
   process.on('SIGTERM', () => stop(143));
   const screen = new Screen(process.stdout, process.env);
   try {
-    const equal = await new Demo(screen, seconds, stopping.signal).run();
-    if (signalCode !== 0) return signalCode;
-    return equal ? 0 : 1;
+    if (await new Demo(screen, seconds, stopping.signal).run()) return 0;
   } catch (error) {
-    screen.end(['', `The demo failed: ${messageOf(error)}`]);
-    return signalCode === 0 ? 1 : signalCode;
+    // The terminal sends Ctrl-C to all that runs in the foreground, and what it ended may have failed before we heard of it.
+    await new Promise(setImmediate);
+    if (signalCode === 0) screen.end(['', `The demo failed: ${messageOf(error)}`]);
   }
+  if (signalCode !== 0) screen.end(['', 'Stopped; everything is removed.']);
+  return signalCode === 0 ? 1 : signalCode;
 }
 
 /** Seconds to run; null for until Ctrl-C, undefined when the command line is not understood. */

@@ -11,8 +11,6 @@ export interface View {
   phase: string;
   readonly startedMs: number;
   nowMs: number;
-  /** How long the shop is kept busy; null for until Ctrl-C. */
-  secondsLeft: number | null;
   transactions: number;
   transactionsPerSecond: number;
   changesPerSecond: number;

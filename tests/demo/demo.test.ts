@@ -1,0 +1,160 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { describePostgres } from '../servers/suite.ts';
+import { compare, isEqual } from './compare.ts';
+import { Screen } from './screen.ts';
+import { root } from './shop.ts';
+
+interface Ended {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly output: string;
+  /** Folders of ours that are left in what was its TMPDIR. */
+  readonly left: string[];
+}
+
+/** Runs the demo; `when` is called with the output so far whenever there is more, and may send a signal. */
+async function runDemo(
+  args: readonly string[],
+  when: (output: string, kill: (signal: NodeJS.Signals) => void) => void = () => undefined,
+): Promise<Ended> {
+  const temporary = mkdtempSync(join(tmpdir(), 'demo-test-'));
+  onTestFinished(() => rmSync(temporary, { recursive: true, force: true }));
+  // Open to the account that servers run as, so that they use it, too.
+  chmodSync(temporary, 0o755);
+  const child = spawn(process.execPath, [join(root, 'tests/demo/demo.ts'), ...args], {
+    cwd: temporary,
+    env: { ...process.env, TMPDIR: temporary },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  onTestFinished(() => void child.kill('SIGTERM'));
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+      when(output, (signal) => void child.kill(signal));
+    });
+  }
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  return { code, signal, output, left: readdirSync(temporary).filter((name) => name.startsWith('tidemark-')) };
+}
+
+describe('the demo', () => {
+  it('ends with an index that equals the database row by row, and says so', { timeout: 180_000 }, async () => {
+    const { code, output, left } = await runDemo(['--seconds', '8']);
+    const lines = output.trimEnd().split('\n');
+    expect(lines.at(-1), output).toMatch(
+      /^Equal at [0-9A-F]+\/[0-9A-F]+: (49|50),\d{3} customers and (79|80|81),\d{3} orders, row by row\.$/,
+    );
+    expect(lines.at(-2)).toMatch(
+      /^[1-9][\d,]* transactions; .* looked at [1-9][\d,]* times and showed no half transaction\.$/,
+    );
+    expect(output).toMatch(
+      /^search {4}“walnut lamp porto”: \d+ orders in [\d.]+ ms, as of [0-9A-F]+\/[0-9A-F]+\n {10}#\d+ .*walnut/m,
+    );
+    expect(output).not.toContain('\u001B');
+    expect(code).toBe(0);
+    expect(left).toEqual([]);
+  });
+
+  it('stops at Ctrl-C while the tables are read, and removes what it made', { timeout: 120_000 }, async () => {
+    let sent = false;
+    const { code, output, left } = await runDemo([], (soFar, kill) => {
+      if (sent || !soFar.includes('reading the tables')) return;
+      sent = true;
+      kill('SIGINT');
+    });
+    expect(output.trimEnd()).toMatch(/Stopped; everything is removed\.$/);
+    expect(code).toBe(130);
+    expect(left).toEqual([]);
+  });
+
+  it('refuses a command line that it does not understand', async () => {
+    const { code, output } = await runDemo(['--seconds', 'soon']);
+    expect(output).toContain('Usage: npm run demo');
+    expect(code).toBe(2);
+  });
+});
+
+describePostgres('the comparison of the demo', (database) => {
+  /** An index file that equals table `things` of the database. */
+  function indexFile(): string {
+    const directory = mkdtempSync(join(tmpdir(), 'demo-compare-'));
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    const file = join(directory, 'search.db');
+    change(file, 'CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT, at TEXT, _seq INTEGER NOT NULL)');
+    change(
+      file,
+      `INSERT INTO things VALUES (-1, 'a', NULL, 1), (2, 'b', '2024-01-02T03:04:05.6+00:00', 2), (3, '', NULL, 3)`,
+    );
+    return file;
+  }
+
+  it('finds rows that are missing, extra or different, and only these', async () => {
+    await database.query(`CREATE TABLE things (id bigint PRIMARY KEY, name text, at timestamptz);
+      INSERT INTO things VALUES (-1, 'a', NULL), (2, 'b', '2024-01-02 03:04:05.6+00'), (3, '', NULL)`);
+    const file = indexFile();
+    const compareThings = async () => (await compare(database.url, file, ['things']))[0];
+    const equal = await compareThings();
+    expect(equal).toEqual({ table: 'things', rows: 3, missing: 0, extra: 0, different: 0, shown: [] });
+    expect(equal !== undefined && isEqual(equal)).toBe(true);
+
+    change(file, "DELETE FROM things WHERE id = -1; INSERT INTO things VALUES (1, 'x', NULL, 4), (9, 'x', NULL, 4)");
+    change(file, 'UPDATE things SET name = NULL WHERE id = 3');
+    const found = await compareThings();
+    expect(found).toMatchObject({ rows: 3, missing: 1, extra: 2, different: 1 });
+    expect(found !== undefined && isEqual(found)).toBe(false);
+    expect(found?.shown).toEqual([
+      'things -1 is not in the index',
+      'things 1 is in the index only',
+      'things 3: name is , and in the index null',
+      'things 9 is in the index only',
+    ]);
+  });
+});
+
+describe('the screen of the demo', () => {
+  it('is redrawn in place, within the terminal, and not at all when nothing changed', () => {
+    const { screen, written } = screenOf({ isTTY: true, columns: 6, rows: 3 });
+    screen.draw([screen.paint('good', '12345678'), 'b', 'c', 'd']);
+    screen.draw([screen.paint('good', '12345678'), 'b', 'changed where nobody sees it']);
+    screen.draw(['a', 'b']);
+    screen.end(['done']);
+    expect(written).toEqual([
+      '\u001B[?25l\u001B[32m12345\u001B[39m\u001B[K\nb\u001B[K\n\u001B[J',
+      '\u001B[2A\ra\u001B[K\nb\u001B[K\n\u001B[J',
+      '\u001B[?25h',
+      'done\n',
+    ]);
+  });
+
+  it('has no colours with NO_COLOR, and neither colours nor frames without a terminal', () => {
+    const plain = screenOf({ isTTY: true, environment: { NO_COLOR: '1' } });
+    expect(plain.screen.paint('bad', 'x')).toBe('x');
+    const { screen, written } = screenOf({ isTTY: false });
+    screen.draw([screen.paint('bold', 'frame')]);
+    screen.say(screen.paint('bold', 'line'));
+    screen.end(['end']);
+    expect(written).toEqual(['line\n', 'end\n']);
+  });
+});
+
+function change(file: string, sql: string): void {
+  const db = new DatabaseSync(file);
+  db.exec(sql);
+  db.close();
+}
+
+function screenOf(options: { isTTY: boolean; columns?: number; rows?: number; environment?: Record<string, string> }): {
+  screen: Screen;
+  written: string[];
+} {
+  const written: string[] = [];
+  const output = { write: (text: string) => written.push(text), ...options };
+  return { screen: new Screen(output, options.environment ?? {}), written };
+}
