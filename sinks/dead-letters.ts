@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { File, Files } from '../base/files.ts';
 
 /** A change that a sink could not take. */
@@ -21,7 +21,7 @@ interface Settled {
 
 /**
  * The dead letters of one sink: a file of JSON lines, synced before the cursor passes the rows that it names. A row that is met again
- * in a replay is kept once. A torn last line (a crash while it was written) is cut off: its row is met again.
+ * in a replay is kept once. What a crash left of lines that were being written is cut off: their rows are met again.
  */
 export class DeadLetters {
   readonly #files: Files;
@@ -54,11 +54,16 @@ export class DeadLetters {
     const file = await this.#open('write');
     const content = Buffer.alloc(await file.size());
     await file.read(content, 0);
-    this.#size = content.lastIndexOf(0x0a) + 1;
-    for (const line of content.toString('utf8', 0, this.#size).split('\n')) {
-      if (line === '') continue;
-      this.#take(JSON.parse(line) as DeadLetter | Settled);
+    this.#size = 0;
+    for (let end = content.indexOf(0x0a); end >= 0; end = content.indexOf(0x0a, this.#size)) {
+      const entry = parseEntry(content.toString('utf8', this.#size, end));
+      if (entry === null) break;
+      this.#take(entry);
+      this.#size = end + 1;
     }
+    if (this.#size === content.length) return;
+    await file.truncate(this.#size);
+    await file.sync();
   }
 
   #take(entry: DeadLetter | Settled): void {
@@ -81,7 +86,10 @@ export class DeadLetters {
     const fresh = letters.filter((letter) => !this.#letters.has(identity(letter)));
     const entries: (DeadLetter | Settled)[] = [...settledKeys.map((settled) => ({ settled })), ...fresh];
     if (entries.length === 0) return;
-    if (this.#file === null) await this.#files.makeDirectory(this.#directory);
+    if (this.#file === null) {
+      await this.#files.makeDirectory(this.#directory);
+      await this.#files.syncDirectory(dirname(this.#directory));
+    }
     const file = this.#file ?? (await this.#open('create'));
     const lines = Buffer.from(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
     await file.write(lines, this.#size);
@@ -104,4 +112,13 @@ export class DeadLetters {
 
 function identity(letter: DeadLetter): string {
   return `${letter.epoch}:${letter.seq}:${letter.key}`;
+}
+
+/** The entry of a line, or null for what is not whole. */
+function parseEntry(line: string): DeadLetter | Settled | null {
+  try {
+    return JSON.parse(line) as DeadLetter | Settled;
+  } catch {
+    return null;
+  }
 }

@@ -95,7 +95,11 @@ export class FeedFile implements Feed {
     const file = this.#anew ?? this.#file;
     if (file !== null && this.#unsynced > 0) await this.#sync(file);
     if (this.#anew !== null) {
-      await this.#files.makeDirectory(dirname(this.#descriptorPath));
+      const directory = dirname(this.#descriptorPath);
+      await this.#files.makeDirectory(directory);
+      await this.#files.syncDirectory(dirname(directory));
+      // The new file's name has to be there for good before the descriptor counts on it.
+      await this.#files.syncDirectory(dirname(this.#path));
       const descriptor = { path: this.#path, ...this.#identity, replacing: true };
       await this.#save(descriptor);
       await this.#file?.close();
@@ -109,7 +113,10 @@ export class FeedFile implements Feed {
   async rollback(): Promise<void> {
     await this.#anew?.close();
     this.#anew = null;
-    if (this.#file !== null && this.#end > this.#committed) await this.#file.truncate(this.#committed);
+    if (this.#file !== null && this.#end > this.#committed) {
+      await this.#file.truncate(this.#committed);
+      await this.#file.sync();
+    }
     this.#end = this.#committed;
     this.#unsynced = 0;
   }
