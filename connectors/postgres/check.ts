@@ -19,7 +19,7 @@ export async function* checkPostgres(target: PostgresTarget): AsyncGenerator<Che
   });
   const client = await connect(target, 'check');
   try {
-    const query = queryOf(client, target.name);
+    const query = queryOf(client, target);
     const [server = {}] = await query(
       `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number, current_setting('wal_level') AS wal_level,
          current_user AS role, current_database() AS database, pg_is_in_recovery() AS standby, current_setting('max_slot_wal_keep_size') AS keep,

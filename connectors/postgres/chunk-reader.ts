@@ -85,7 +85,7 @@ export class PostgresChunkReader implements ChunkReader {
         },
       });
       for (const batch of packer.take()) await rows(batch);
-      await queryOf(client, target.name)('COMMIT');
+      await queryOf(client, target)('COMMIT');
       const [now] = await query(fingerprintQuery(relation.oid));
       const high = formatLsn(await insertPosition(query, server()));
       const stable = now?.['fingerprint'] === fingerprint;
@@ -113,7 +113,7 @@ export class PostgresChunkReader implements ChunkReader {
     const client = this.#idle.pop() ?? (await connect(this.#context.target, 'snapshot'));
     const rows = await queryOf(
       client,
-      this.#context.target.name,
+      this.#context.target,
     )(
       `SELECT ${keys.map(({ name }, index) => `k${index}::text AS "${name}"`).join(', ')} FROM (
          SELECT ${keys.map(({ name }, index) => `${identifier(name)} AS k${index}`).join(', ')}
@@ -156,7 +156,7 @@ export class PostgresChunkReader implements ChunkReader {
 
   async #readOn(client: Client, request: ChunkRequest): Promise<Chunk & { cut: boolean }> {
     const { server, target } = this.#context;
-    const query = queryOf(client, target.name);
+    const query = queryOf(client, target);
     const opened = await this.#begin(client, request.topic);
     const { relation, low } = opened;
     const average = this.#rowBytes.get(request.topic) ?? 0;
@@ -185,7 +185,7 @@ export class PostgresChunkReader implements ChunkReader {
 
   /** Opens the reading transaction: the table locked against rewrites, LOW taken, and the relation as that transaction sees it. */
   async #begin(client: Client, topic: string): Promise<{ relation: Relation; low: PgSnapshot; fingerprint: string }> {
-    const query = queryOf(client, this.#context.target.name, 600_000);
+    const query = queryOf(client, this.#context.target, 600_000);
     for (;;) {
       // Taken with the relation, since whoever refreshes the catalog meanwhile makes the relation the older of the two.
       const expected = this.#context.fingerprint(topic);
@@ -215,8 +215,7 @@ export class PostgresChunkReader implements ChunkReader {
     const socket = new CopySocket(client);
     let cut = false;
     const watch = setInterval(() => {
-      const silentMs = performance.now() - socket.lastReceived;
-      if (packer.rows > 0 && silentMs > stallMs)
+      if (packer.rows > 0 && socket.silentMs > stallMs)
         socket.destroy(new TidemarkError('SOURCE_UNREACHABLE', 'PostgreSQL stopped sending in the middle of a read'));
     }, 1_000);
     try {

@@ -29,6 +29,9 @@ const typeReady = 0x5a;
 const typeCopyOut = 0x48;
 const typeCopyBoth = 0x57;
 
+/** No message is larger: the server builds each in one allocation (MaxAllocSize). */
+const messageBytesMax = 0x4000_0000;
+
 /** Chunks waiting beyond this many bytes pause the socket. */
 const queuedBytesMax = 512 * 1024;
 /** A chunk as large as this means that the server is sending in bulk: wait a little and read more at once. */
@@ -42,17 +45,19 @@ export class CopySocket {
   #queuedBytes = 0;
   #wake: (() => void) | null = null;
   #failure: Error | null = null;
-  /** performance.now() at which bytes last arrived. */
-  lastReceived: number = performance.now();
+  /** The server closed the connection; it may have said why before. */
+  #closed = false;
+  /** performance.now() since when nothing has been left to hand over; null while something is being worked on. */
+  #waitingSince: number | null = performance.now();
 
   readonly #onData = (chunk: Buffer): void => {
-    this.lastReceived = performance.now();
     this.#chunks.push(chunk);
     this.#queuedBytes += chunk.length;
     if (this.#queuedBytes >= queuedBytesMax) this.#socket.pause();
     this.#wakeUp();
   };
   readonly #onClose = (): void => {
+    this.#closed ||= this.#failure === null;
     this.#failure ??= new TidemarkError('SOURCE_UNREACHABLE', 'the connection to PostgreSQL was closed');
     this.#wakeUp();
   };
@@ -70,6 +75,14 @@ export class CopySocket {
     this.#socket.on('error', this.#onError);
   }
 
+  /**
+   * How long the server has sent nothing while everything before was dealt with. Zero while the handler is busy: then nothing is read,
+   * and the silence is ours.
+   */
+  get silentMs(): number {
+    return this.#waitingSince === null ? 0 : performance.now() - this.#waitingSince;
+  }
+
   /** Runs one command to its end: resolves when the server is ready again, rejects with the server's error or the socket's. */
   async run(sql: string, handler: CopyHandler): Promise<void> {
     this.#socket.write(frame(0x51 /* Q */, Buffer.from(`${sql}\0`)));
@@ -81,7 +94,7 @@ export class CopySocket {
         if (rest !== null) buffer = await this.#join(rest, buffer);
         let at = 0;
         while (at + 5 <= buffer.length) {
-          const end = at + 1 + buffer.readUInt32BE(at + 1);
+          const end = at + 1 + this.#lengthAt(buffer, at + 1);
           if (end > buffer.length) break;
           const type = buffer[at];
           if (type === typeCopyData) {
@@ -101,6 +114,8 @@ export class CopySocket {
         const pending = handler.idle?.();
         if (pending !== undefined) await pending;
       }
+    } catch (error) {
+      throw this.#closed && serverError !== null && error === this.#failure ? serverError : error;
     } finally {
       this.#release();
     }
@@ -125,6 +140,7 @@ export class CopySocket {
 
   /** The next chunk, or everything that came in during a short wait when the server sends in bulk: its walsender wakes up per write, so fewer, larger reads save both sides work. */
   async #take(): Promise<Buffer> {
+    this.#waitingSince = performance.now();
     while (this.#chunks.length === 0) {
       if (this.#failure !== null) throw this.#failure;
       await new Promise<void>((resolve) => {
@@ -136,6 +152,7 @@ export class CopySocket {
         setTimeout(resolve, bulkPauseMs);
       });
     }
+    this.#waitingSince = null;
     const [first] = this.#chunks;
     const all = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
     this.#chunks.length = 0;
@@ -154,13 +171,22 @@ export class CopySocket {
       size += more.length;
     }
     const head = rest.length >= 5 ? rest : Buffer.concat(parts).subarray(0, 5);
-    const wanted = 1 + head.readUInt32BE(1);
+    const wanted = 1 + this.#lengthAt(head, 1);
     while (size < wanted) {
       const more = await this.#take();
       parts.push(more);
       size += more.length;
     }
     return Buffer.concat(parts);
+  }
+
+  /** The length of a message; what cannot be one ends the connection, of which nothing more can be understood. */
+  #lengthAt(buffer: Buffer, at: number): number {
+    const length = buffer.readUInt32BE(at);
+    if (length >= 4 && length <= messageBytesMax) return length;
+    const error = new TidemarkError('SOURCE_PROTOCOL', `PostgreSQL sent a message of ${length} bytes, which cannot be`);
+    this.destroy(error);
+    throw error;
   }
 
   #wakeUp(): void {

@@ -20,7 +20,7 @@ export async function discoverPostgresTables(url: string): Promise<DiscoveredTab
   const target: PostgresTarget = { name: 'postgres', url, tables: [], slot: '', publication: '' };
   const client = await connect(target, 'init');
   try {
-    const tables = await readTables(queryOf(client, target.name));
+    const tables = await readTables(queryOf(client, target));
     return tables
       .map((table) => ({
         schema: table.schema,

@@ -7,7 +7,7 @@ import { dropSlot } from './slot.ts';
 export async function dropPostgres(target: PostgresTarget): Promise<string[]> {
   const client = await connect(target, 'drop');
   try {
-    const query = queryOf(client, target.name);
+    const query = queryOf(client, target);
     const slot = (await dropSlot(target, query)) ? [`slot ${target.slot}`] : [];
     const publications = await dropPublications(target, query);
     return [...slot, ...publications.map((name) => `publication ${name}`)];

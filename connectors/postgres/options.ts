@@ -24,6 +24,24 @@ export interface TlsFiles {
   readonly key?: string;
 }
 
+/** How long to wait for the server before a connection is given up, in milliseconds. */
+export interface Timeouts {
+  readonly connectMs: number;
+  /** For the answer to a short question. */
+  readonly queryMs: number;
+  /** The replication stream is asked for a sign of life after so long without one. */
+  readonly pingAfterMs: number;
+  /** And given up after so long. */
+  readonly silentMaxMs: number;
+}
+
+export const defaultTimeouts: Timeouts = {
+  connectMs: 10_000,
+  queryMs: 60_000,
+  pingAfterMs: 5_000,
+  silentMaxMs: 20_000,
+};
+
 /** What is needed to talk to the server. */
 export interface PostgresTarget {
   /** The source's name in the configuration. */
@@ -31,6 +49,7 @@ export interface PostgresTarget {
   readonly url: string;
   /** PEM contents, not paths. */
   readonly tls?: TlsFiles;
+  readonly timeouts?: Timeouts;
   readonly tables: readonly TableSelection[];
   readonly slot: string;
   readonly publication: string;

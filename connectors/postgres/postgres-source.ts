@@ -90,7 +90,7 @@ export class PostgresSource implements Source {
   async currentPosition(): Promise<string> {
     const client = await connect(this.#options, 'position');
     try {
-      const query = queryOf(client, this.name);
+      const query = queryOf(client, this.#options);
       this.#server ??= await readServer(this.#options, query);
       const position = formatLsn(await insertPosition(query, this.#server));
       this.#pipeline?.pump.want(position);
@@ -124,7 +124,7 @@ export class PostgresSource implements Source {
   async #session(writer: LogWriter, signal: AbortSignal): Promise<void> {
     const control = await connect(this.#options, 'control');
     this.#control = control;
-    const query = queryOf(control, this.name);
+    const query = queryOf(control, this.#options);
     try {
       const server = await readServer(this.#options, query);
       this.#server = server;
@@ -230,7 +230,7 @@ export class PostgresSource implements Source {
       throw new TidemarkError('SOURCE_UNREACHABLE', 'there is no connection to PostgreSQL at the moment', {
         place: { source: this.name },
       });
-    return queryOf(control, this.name)(sql, values);
+    return queryOf(control, this.#options)(sql, values);
   };
 
   #facts(): ServerFacts {

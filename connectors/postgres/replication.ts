@@ -5,7 +5,8 @@ import { TidemarkError } from '../../base/errors.ts';
 import { formatLsn, lsn } from '../../model/position.ts';
 import type { Lsn } from '../../model/position.ts';
 import { CopySocket } from './copy-socket.ts';
-import type { PostgresTarget } from './options.ts';
+import { defaultTimeouts } from './options.ts';
+import type { PostgresTarget, Timeouts } from './options.ts';
 import { clientConfig, identifier, literal, matchEncoding, sourceError } from './session.ts';
 
 /**
@@ -35,19 +36,20 @@ const xlogData = 0x77;
 const keepalive = 0x6b;
 const xlogHeaderBytes = 25;
 const postgresEpochMs = 946_684_800_000;
-/** Ask for a sign of life when nothing came for so long, and give the connection up when none comes. */
-const pingAfterMs = 5_000;
-const silentMaxMs = 20_000;
+const keepaliveBytes = 18;
 
 export class Replication {
   readonly #target: PostgresTarget;
   readonly #clock: Clock;
   readonly #handler: ReplicationHandler;
+  readonly #timeouts: Timeouts;
   #socket: CopySocket | null = null;
+  #sentAt = 0;
   #acknowledged: Lsn;
 
   constructor(target: PostgresTarget, clock: Clock, handler: ReplicationHandler, acknowledged: Lsn) {
     this.#target = target;
+    this.#timeouts = target.timeouts ?? defaultTimeouts;
     this.#clock = clock;
     this.#handler = handler;
     this.#acknowledged = acknowledged;
@@ -113,7 +115,7 @@ export class Replication {
     const sql = `START_REPLICATION SLOT ${identifier(slot)} LOGICAL ${formatLsn(from)} (proto_version '${options.protocol}', publication_names ${names.trim()}${streaming})`;
     const stop = (): void => socket.destroy(new TidemarkError('SOURCE_UNREACHABLE', 'stopped'));
     signal.addEventListener('abort', stop, { once: true });
-    const watch = setInterval(() => this.#watch(socket), 1_000);
+    const watch = setInterval(() => this.#watch(socket), Math.min(1_000, this.#timeouts.pingAfterMs));
     try {
       if (signal.aborted) stop();
       await socket.run(sql, {
@@ -129,6 +131,7 @@ export class Replication {
 
   #data(buffer: Buffer, start: number, end: number): Promise<void> | undefined {
     const kind = buffer[start];
+    if (end - start < (kind === xlogData ? xlogHeaderBytes + 1 : keepaliveBytes)) throw cutShort(this.#target.name);
     if (kind === xlogData) return this.#handler.message(buffer, start + xlogHeaderBytes, end);
     if (kind === keepalive) {
       const timeMs =
@@ -141,7 +144,8 @@ export class Replication {
   }
 
   #watch(socket: CopySocket): void {
-    const silentMs = performance.now() - socket.lastReceived;
+    const { silentMs } = socket;
+    const { pingAfterMs, silentMaxMs } = this.#timeouts;
     if (silentMs > silentMaxMs) {
       socket.destroy(
         new TidemarkError(
@@ -149,12 +153,14 @@ export class Replication {
           `PostgreSQL has sent nothing for ${Math.round(silentMs / 1000)} s, not even an answer`,
         ),
       );
-    } else if (silentMs > pingAfterMs) {
-      this.#sendStatus(true);
+    } else if (performance.now() - this.#sentAt > pingAfterMs) {
+      // Also while a long piece of work keeps us from reading what the server asks: it would give us up (wal_sender_timeout).
+      this.#sendStatus(silentMs > pingAfterMs);
     }
   }
 
   #sendStatus(reply: boolean): void {
+    this.#sentAt = performance.now();
     const status = Buffer.alloc(34);
     status[0] = 0x72;
     status.writeBigUInt64BE(this.#acknowledged, 1);
@@ -164,4 +170,10 @@ export class Replication {
     status[33] = reply ? 1 : 0;
     this.#socket?.send(status);
   }
+}
+
+function cutShort(source: string): TidemarkError {
+  return new TidemarkError('SOURCE_PROTOCOL', 'the replication stream cannot be read: a message is cut short', {
+    place: { source },
+  });
 }

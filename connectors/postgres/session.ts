@@ -3,6 +3,7 @@ import type { ClientConfig } from 'pg';
 import { TidemarkError, isTidemarkError, messageOf, systemCodeOf } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import { socketOf } from './copy-socket.ts';
+import { defaultTimeouts } from './options.ts';
 import type { PostgresTarget } from './options.ts';
 
 /**
@@ -25,8 +26,6 @@ const sessionSettings = {
 /** A SQL_ASCII database holds bytes of any encoding, and refuses to convert what is not valid UTF-8: they are taken as they are. */
 export const matchEncoding =
   "SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) WHERE current_setting('server_encoding') = 'SQL_ASCII'";
-
-const connectTimeoutMs = 10_000;
 
 export type Query = (sql: string, values?: unknown[]) => Promise<Record<string, unknown>[]>;
 
@@ -65,7 +64,7 @@ export function clientConfig(target: PostgresTarget, purpose: string): ClientCon
     application_name: `tidemark ${target.name} ${purpose}`,
     options: [...(asked ? [asked] : []), ...settings].join(' '),
     client_encoding: 'UTF8',
-    connectionTimeoutMillis: connectTimeoutMs,
+    connectionTimeoutMillis: (target.timeouts ?? defaultTimeouts).connectMs,
     keepAlive: true,
     ...ssl,
   };
@@ -79,7 +78,12 @@ function newClient(target: PostgresTarget, purpose: string, replication: boolean
 }
 
 /** Queries whose rows are objects and whose errors are TidemarkErrors. A query that takes longer than `timeoutMs` fails, and closes the connection. */
-export function queryOf(client: Client, source: string, timeoutMs = 60_000): Query {
+export function queryOf(
+  client: Client,
+  target: Pick<PostgresTarget, 'name' | 'timeouts'>,
+  timeoutMs: number = (target.timeouts ?? defaultTimeouts).queryMs,
+): Query {
+  const { name: source } = target;
   return async (sql, values) => {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
