@@ -5,6 +5,7 @@ import type { LogWriter } from '../../model/log.ts';
 import { formatLsn, lsn, parseLsn } from '../../model/position.ts';
 import type { Lsn } from '../../model/position.ts';
 import type { SnapshotStatus, Source, SourceStatus } from '../../model/source.ts';
+import { catchUp } from './catch-up.ts';
 import type { PostgresOptions } from './options.ts';
 import { openPipeline } from './pipeline.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -148,12 +149,12 @@ export class PostgresSource implements Source {
     position: Lsn,
     signal: AbortSignal,
   ): Promise<void> {
-    const { report, clock } = this.#options;
+    const { report } = this.#options;
     const ended = new AbortController();
     const both = AbortSignal.any([signal, ended.signal, this.#stopping.signal]);
-    const replication = new Replication(this.#options, clock, pipeline.pump, position);
-    pipeline.pump.attach(replication);
-    const protocol = server.version >= 160_000 ? 4 : server.version >= 140_000 ? 2 : 1;
+    // What was handed to the log before the connection broke may still be on its way to the disk.
+    await pipeline.writer.durable();
+    pipeline.pump.begin();
     report({
       type: 'source.connected',
       source: this.name,
@@ -162,7 +163,7 @@ export class PostgresSource implements Source {
     });
     this.#error = null;
     const work = [
-      replication.run(position, { protocol, publications: publicationNames(this.#options) }, both),
+      this.#follow(pipeline, server, position, both),
       pipeline.snapshotter.run(both),
       this.#heartbeat(pipeline, query, both),
     ];
@@ -174,6 +175,16 @@ export class PostgresSource implements Source {
       pipeline.pump.detach();
       await pipeline.decoder.reset();
     }
+  }
+
+  /** Works off a backlog, then streams. */
+  async #follow(pipeline: Pipeline, server: ServerFacts, from: Lsn, signal: AbortSignal): Promise<void> {
+    const { pump } = pipeline;
+    const position = await catchUp(this.#options, pipeline, server, from, signal);
+    const replication = new Replication(this.#options, this.#options.clock, pump, position);
+    pump.attach(replication);
+    const protocol = server.version >= 160_000 ? 4 : server.version >= 140_000 ? 2 : 1;
+    await replication.run(position, { protocol, publications: publicationNames(this.#options) }, signal);
   }
 
   /** Looks at what the stream does not tell: lag, the slot's health, the catalog, and which transactions reads see. */

@@ -45,10 +45,16 @@ export class Pump implements ReplicationHandler {
     this.#reader = new PgoutputReader(context.decoder);
   }
 
-  attach(replication: Replication): void {
-    this.#replication = replication;
+  /** A connection begins: its messages start anew. */
+  begin(): void {
     this.#reader.reset();
     this.#keepalive = null;
+  }
+
+  /** The replication stream is there, to be asked and acknowledged to. */
+  attach(replication: Replication): void {
+    this.#replication = replication;
+    if (this.#wanted > this.#context.decoder.position && !this.#polling) void this.#poll();
   }
 
   detach(): void {
