@@ -34,6 +34,7 @@ export class Publisher {
     const { job } = task;
     const displaced = window.displacement(job.topic, chunk.low);
     if (!chunk.stable || (displaced.kind === 'unknown' && task.kind !== 'whole')) {
+      if (displaced.kind === 'unknown') job.barrier = [...job.barrier, displaced.txId];
       if (task.kind === 'range') rewind(task.range);
       if (task.kind === 'whole') {
         await task.rows.discard();

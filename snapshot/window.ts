@@ -35,8 +35,8 @@ export type Displacement =
   | { readonly kind: 'keys'; readonly keys: ReadonlySet<string> }
   /** A truncate displaces every row. */
   | { readonly kind: 'all' }
-  /** It is no longer known which rows: read again. */
-  | { readonly kind: 'unknown' };
+  /** It is no longer known which rows: read again once reads see this transaction. */
+  | { readonly kind: 'unknown'; readonly txId: string };
 
 export class Window {
   readonly #bytesMax: number;
@@ -127,7 +127,7 @@ export class Window {
     const keys = new Set<string>();
     for (const transaction of this.#tracked) {
       if (low.includes(transaction.txId)) continue;
-      if (transaction.keys === null) return { kind: 'unknown' };
+      if (transaction.keys === null) return { kind: 'unknown', txId: transaction.txId };
       if (transaction.truncated.has(topic)) return { kind: 'all' };
       for (const key of transaction.keys.get(topic) ?? []) keys.add(key);
     }
