@@ -72,7 +72,8 @@ function rowAt(buffer: Buffer, offset: number, table: Table): TextRow {
   return new Map(
     table.columns.map(({ id }, column) => {
       const end = present(fields.end[column], 'a column');
-      expect(end, 'a placeholder for an unchanged value was published').not.toBe(fieldUnchanged);
+      if (end === fieldUnchanged)
+        throw new Error(`a placeholder for an unchanged value was published in ${table.topic}`);
       return [id, end === fieldNull ? null : buffer.toString('utf8', fields.start[column], end)];
     }),
   );

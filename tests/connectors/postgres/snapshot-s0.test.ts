@@ -5,18 +5,18 @@ import { aroundReads } from './harness-parts.ts';
 import { TestPipeline } from './harness.ts';
 import { Session, commitInvisibly, invisibleCommits } from './invisible.ts';
 
+/** How many chunks of a topic were read and given to the snapshotter. */
+const countReads = (topic: string): (() => number) => {
+  let count = 0;
+  aroundReads(async (request, read) => {
+    if (request.topic === topic) count++;
+    return read();
+  });
+  return () => count;
+};
+
 /** Transactions that are never streamed for a table, because they began or committed too early, and that reads may not see yet. */
 describePostgresServer('a transaction that the stream leaves out', invisibleCommits, (server) => {
-  /** How many chunks of a topic were read and given to the snapshotter. */
-  const countReads = (topic: string): (() => number) => {
-    let count = 0;
-    aroundReads(async (request, read) => {
-      if (request.topic === topic) count++;
-      return read();
-    });
-    return () => count;
-  };
-
   it('because it committed before the slot was consistent, is waited for until it is visible', async () => {
     const url = server().url();
     const pipeline = await TestPipeline.create({ url, tables: ['public.early'] });
