@@ -29,6 +29,16 @@ export function createSinkGroups(options: readonly SinkOptions[], deps: SinkDepe
 
 function targetOf(members: readonly SinkOptions[], deps: SinkDependencies): Target {
   const sqlite = members.filter((member) => member.type === 'sqlite');
+  const tables = new Map<string, string>();
+  for (const { name, table, path } of sqlite) {
+    const other = tables.get(table.toLowerCase());
+    tables.set(table.toLowerCase(), name);
+    if (other === undefined) continue;
+    throw new TidemarkError('CONFIG_INVALID', `Sinks '${other}' and '${name}' write to the same table, '${table}'`, {
+      hint: 'Give one of them another `table`.',
+      place: { sink: name, file: path },
+    });
+  }
   return sqlite.length > 0 ? new SqliteTarget(sqlite, deps) : ndjsonTarget(members, deps);
 }
 

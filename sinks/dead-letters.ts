@@ -5,7 +5,9 @@ import type { File, Files } from '../base/files.ts';
 export interface DeadLetter {
   readonly sink: string;
   readonly topic: string;
-  /** The row's key as JSON. */
+  /** Which row: a hash of its key's bytes, or of the whole row's where there is no key. */
+  readonly row: string;
+  /** The row's key as JSON, for people: what is not UTF-8 in it is not exact. */
   readonly key: string;
   readonly epoch: number;
   readonly seq: number;
@@ -14,7 +16,7 @@ export interface DeadLetter {
   readonly atMs: number;
 }
 
-/** A later change of the key has been written, so its letters are of no concern any more. */
+/** A later change of the row has been written, so its letters are of no concern any more. */
 interface Settled {
   readonly settled: string;
 }
@@ -28,7 +30,7 @@ export class DeadLetters {
   readonly #path: string;
   readonly #directory: string;
   #letters = new Map<string, DeadLetter>();
-  readonly #keys = new Set<string>();
+  readonly #rows = new Set<string>();
   #file: File | null = null;
   #size = 0;
 
@@ -49,7 +51,7 @@ export class DeadLetters {
   async load(): Promise<void> {
     await this.close();
     this.#letters = new Map();
-    this.#keys.clear();
+    this.#rows.clear();
     if (!(await this.#files.exists(this.#path))) return;
     const file = await this.#open('write');
     const content = Buffer.alloc(await file.size());
@@ -68,23 +70,23 @@ export class DeadLetters {
 
   #take(entry: DeadLetter | Settled): void {
     if ('settled' in entry) {
-      this.#keys.delete(entry.settled);
-      for (const [id, { key }] of this.#letters) if (key === entry.settled) this.#letters.delete(id);
+      this.#rows.delete(entry.settled);
+      for (const [id, { row }] of this.#letters) if (row === entry.settled) this.#letters.delete(id);
     } else {
       this.#letters.set(identity(entry), entry);
-      this.#keys.add(entry.key);
+      this.#rows.add(entry.row);
     }
   }
 
-  /** Whether there is a letter of that key. */
-  concerns(key: string): boolean {
-    return this.#keys.has(key);
+  /** Whether there is a letter of that row. */
+  concerns(row: string): boolean {
+    return this.#rows.has(row);
   }
 
-  /** Forgets the letters of the settled keys, then adds the others. Returns once that survives a crash. */
-  async update(letters: readonly DeadLetter[], settledKeys: readonly string[]): Promise<void> {
+  /** Forgets the letters of the settled rows, then adds the others. Returns once that survives a crash. */
+  async update(letters: readonly DeadLetter[], settledRows: readonly string[]): Promise<void> {
     const fresh = letters.filter((letter) => !this.#letters.has(identity(letter)));
-    const entries: (DeadLetter | Settled)[] = [...settledKeys.map((settled) => ({ settled })), ...fresh];
+    const entries: (DeadLetter | Settled)[] = [...settledRows.map((settled) => ({ settled })), ...fresh];
     if (entries.length === 0) return;
     if (this.#file === null) {
       await this.#files.makeDirectory(this.#directory);
@@ -111,7 +113,7 @@ export class DeadLetters {
 }
 
 function identity(letter: DeadLetter): string {
-  return `${letter.epoch}:${letter.seq}:${letter.key}`;
+  return `${letter.epoch}:${letter.seq}:${letter.row}`;
 }
 
 /** The entry of a line, or null for what is not whole. */

@@ -1,8 +1,8 @@
+import { createHash } from 'node:crypto';
 import { present } from '../base/assert.ts';
 import { TidemarkError, isTidemarkError, messageOf } from '../base/errors.ts';
 import { ChangeCursor } from '../model/change.ts';
 import { keyColumns, rowJsonEncoder } from '../model/json.ts';
-import type { RowJsonEncoder } from '../model/json.ts';
 import type { LogReader, Piece, ReadBatch } from '../model/log.ts';
 import { ChangeSet } from './change-set.ts';
 import type { DeadLetter } from './dead-letters.ts';
@@ -35,10 +35,9 @@ export class Lane {
   readonly #setOfSchema = new Map<number, ChangeSet | null>();
   /** The target has changes of a transaction whose end it was not told. */
   #unended = false;
-  /** Rows that the open write could not take, and keys whose dead letters it has made good; both kept when it is committed. */
+  /** Rows that the open write could not take, and rows whose dead letters it has made good; both kept when it is committed. */
   #letters: DeadLetter[] = [];
-  #settled: { readonly sink: string; readonly key: string }[] = [];
-  readonly #keyEncoders: (RowJsonEncoder | undefined)[] = [];
+  #settled: { readonly sink: string; readonly row: string }[] = [];
   /** Changes collected last came in the order of their commits. */
   #ordered = true;
   /** The position of the next lane on the stream, if there is one ahead. */
@@ -203,21 +202,18 @@ export class Lane {
     if (sink.deadLetters.count === 0 && this.#letters.length === 0) return;
     for (let index = from; index < to; index++) {
       set.locate(index, this.#record);
-      const key = this.#keyOfRecord();
-      this.#letters = this.#letters.filter((letter) => letter.sink !== sink.name || letter.key !== key);
-      if (sink.deadLetters.concerns(key)) this.#settled.push({ sink: sink.name, key });
+      const row = rowOf(this.#record);
+      this.#letters = this.#letters.filter((letter) => letter.sink !== sink.name || letter.row !== row);
+      if (sink.deadLetters.concerns(row)) this.#settled.push({ sink: sink.name, row });
     }
   }
 
-  /** The key of the record found last, as JSON. */
+  /** The key of the record found last, as JSON; its whole row where the table has no key. */
   #keyOfRecord(): string {
     const { schemaId, bytes, hasAfter, afterStart, beforeStart } = this.#record;
-    let encoder = this.#keyEncoders[schemaId];
-    if (encoder === undefined) {
-      const table = present(this.#deps.log.table(schemaId), `table ${schemaId}`);
-      encoder = rowJsonEncoder(table, { columns: keyColumns(table), poison: 'text', singleLine: true });
-      this.#keyEncoders[schemaId] = encoder;
-    }
+    const table = present(this.#deps.log.table(schemaId), `table ${schemaId}`);
+    const columns = table.key.length > 0 ? { columns: keyColumns(table) } : {};
+    const encoder = rowJsonEncoder(table, { ...columns, poison: 'text', singleLine: true });
     return encoder.stringify(bytes, hasAfter ? afterStart : beforeStart);
   }
 
@@ -234,6 +230,7 @@ export class Lane {
     this.#letters.push({
       sink: sink.name,
       topic: set.topic,
+      row: rowOf(this.#record),
       key,
       epoch: this.cursor.epoch,
       seq: set.seqAt(index),
@@ -296,7 +293,7 @@ export class Lane {
     if (this.#letters.length === 0 && this.#settled.length === 0) return;
     for (const sink of this.sinks) {
       const letters = this.#letters.filter((letter) => letter.sink === sink.name);
-      const settled = this.#settled.filter((each) => each.sink === sink.name).map(({ key }) => key);
+      const settled = this.#settled.filter((each) => each.sink === sink.name).map(({ row }) => row);
       await sink.deadLetters.update(letters, settled);
       for (const { key, reason } of letters) {
         this.#deps.report({ type: 'sink.dead_letter', sink: sink.name, key, reason });
@@ -334,4 +331,12 @@ export class Lane {
 /** Whether the batch has a net transaction that ends behind the limit and cannot be cut there. */
 function netBeyond(batch: ReadBatch, limit: Cursor): boolean {
   return batch.pieces.some((piece) => piece.kind !== 'transaction' && piece.seq > limit.seq);
+}
+
+/** A hash that tells the record's row from others of its table, by the bytes of its key or, where there is none, by all it holds. */
+function rowOf(record: ChangeCursor): string {
+  const { bytes, keyStart, keyEnd, hasAfter } = record;
+  const start = keyEnd > keyStart ? keyStart : hasAfter ? record.afterStart : record.beforeStart;
+  const end = keyEnd > keyStart ? keyEnd : hasAfter ? record.afterEnd : record.beforeEnd;
+  return createHash('sha256').update(bytes.subarray(start, end)).digest('hex').slice(0, 20);
 }

@@ -24,7 +24,7 @@ export class Spool {
     removeSpool(path);
     this.#db = new DatabaseSync(path);
     this.#db.exec(`
-      PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384; PRAGMA locking_mode = EXCLUSIVE;
+      PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384; PRAGMA locking_mode = EXCLUSIVE;
       CREATE TABLE rows (id BLOB NOT NULL, key TEXT NOT NULL, doc TEXT NOT NULL, seq INTEGER NOT NULL);
       CREATE ${keyed ? 'UNIQUE ' : ''}INDEX rows_id ON rows (id);`);
     const conflict = keyed
@@ -34,11 +34,16 @@ export class Spool {
     this.#delete = this.#db.prepare('DELETE FROM rows WHERE rowid = (SELECT rowid FROM rows WHERE id = ? LIMIT 1)');
   }
 
-  /** All changes of one call are one transaction of the spool. */
+  /** All changes of one call are one transaction of the spool: none of them stays when one fails. */
   write(changes: () => void): void {
     this.#db.exec('BEGIN');
-    changes();
-    this.#db.exec('COMMIT');
+    try {
+      changes();
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
   }
 
   upsert(id: Buffer, { key, doc, seq }: SpooledRow): void {

@@ -24,6 +24,8 @@ export interface Layout {
 
 export const seqColumn = '_seq';
 
+const reservedBySearch = new Set(['rank', 'rowid']);
+
 /** A sink that has been begun and whose rows have no shape yet: there is no table. */
 export function emptyLayout(table: string, search: readonly string[]): Layout {
   return { table, schemaId: 0, columns: [], key: [], search };
@@ -68,6 +70,17 @@ export function layoutOf(sink: string, table: string, shape: SinkShape, search: 
       hint: 'Correct `search` of the sink.',
       place: { sink },
     });
+  }
+  const reserved = search.find((name) => reservedBySearch.has(name.toLowerCase()));
+  if (reserved !== undefined) {
+    throw new TidemarkError(
+      'SINK_TARGET',
+      `Sink '${sink}' is to search column '${reserved}', a name that FTS5 keeps for itself`,
+      {
+        hint: 'Give the column another name with `columns: { new_name: old_name, … }`.',
+        place: { sink },
+      },
+    );
   }
   const key = shape.key.map((position) => columns[position]?.name ?? '');
   return { table, schemaId: shape.schemaId, columns, key, search };

@@ -58,7 +58,8 @@ export class TableWriter {
     try {
       this.#apply(changes, from, to, false);
     } catch (error) {
-      this.#db.exec('ROLLBACK TO range; RELEASE range');
+      // After some errors (a full disk) SQLite has taken back the whole transaction already.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK TO range; RELEASE range');
       throw error;
     }
     this.#db.exec('RELEASE range');

@@ -171,3 +171,21 @@ test('a changed definition writes the file anew, as a whole', async () => {
     '{"commit":2,"source":"shop","position":"0/20"}',
   ]);
 });
+
+test('a row that has no JSON goes to the dead letters, before the consistent start and after it', async () => {
+  const { feeder } = harness;
+  const bad = (id: string): unknown => feeder.upsertPacked(orders, { id }, [id, Buffer.from([0xe9]), '1']);
+  feeder.upsert(orders, { id: '1', customer: 'Ada', total: '1' });
+  bad('2');
+  feeder.upsert(orders, { id: '3', customer: 'Cyd', total: '1' }).commitConsistent(orders);
+  const [group] = harness.run([feed()]);
+  await caughtUp(group ? [group] : [], 1);
+  bad('4');
+  feeder.upsert(orders, { id: '5', customer: 'Eve', total: '1' }).commit();
+  await caughtUp(group ? [group] : [], 2);
+  expect(group?.sinks[0]?.deadLetters.list().map(({ key }) => key)).toEqual(['{"id":2}', '{"id":4}']);
+  const ids = lines()
+    .filter((line) => line.startsWith('{"op"'))
+    .map((line) => JSON.parse(line).key.id);
+  expect(ids).toEqual([1, 3, 5]);
+});

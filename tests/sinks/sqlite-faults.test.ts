@@ -86,6 +86,19 @@ test('a dead letter is settled by a later change of its row', async () => {
   expect(query('SELECT id FROM orders')).toEqual([{ id: 1 }, { id: 2 }]);
 });
 
+test('bad rows of a table without a key are told apart, and the good ones are there once', async () => {
+  const lines = table('lines', { what: 'text' }, []);
+  for (let row = 1; row <= 9; row++) {
+    if (row % 3 === 0) harness.feeder.upsertPacked(lines, {}, [Buffer.from([0x80 + row])]);
+    else harness.feeder.upsert(lines, { what: String(row) });
+  }
+  harness.feeder.commitConsistent(lines);
+  const group = only(harness.run([sink({ from: lines.topic, table: 'lines' })]));
+  await caughtUp([group], 1);
+  expect(group.status()[0]?.deadLetters).toBe(3);
+  expect(query('SELECT what FROM lines').map(({ what }) => what)).toEqual(['1', '2', '4', '5', '7', '8']);
+});
+
 test('with on_error: stop nothing of the transaction is written and the row is named', async () => {
   harness.feeder.upsert(orders, { id: '1' }).commitConsistent(orders);
   const group = only(harness.run([sink()], { onError: 'stop' }));
@@ -136,6 +149,18 @@ test('a table that is not of our making is left alone', async () => {
   const group = only(harness.run([sink()]));
   await until('the sink fails', () => errorCode(group) === 'SINK_TARGET');
   expect(query('SELECT * FROM orders')).toEqual([{ precious: 'yes' }]);
+});
+
+test('a column that SQLite cannot search by its name is refused with the way out', async () => {
+  const ranks = table('ranks', { id: 'int8', rank: 'text' });
+  harness.feeder.upsert(ranks, { id: '1', rank: 'x' }).commitConsistent(ranks);
+  const group = only(harness.run([sink({ from: ranks.topic, table: 'ranks', search: ['rank'] })]));
+  await until('the sink fails', () => errorCode(group) === 'SINK_TARGET');
+  expect(group.status()[0]?.error?.hint).toContain('another name');
+});
+
+test('two sinks cannot write to one table', () => {
+  expect(() => harness.run([sink(), sink({ name: 'other', table: 'ORDERS' })])).toThrow('same table');
 });
 
 test('a file that is no database, or one with other tables of our names, is refused', async () => {
