@@ -105,7 +105,7 @@ export function baseSource(base: Base, file: File, topic?: number): BlockSource 
   return new BlockSource({ file, path: base.shared.path, salt: base.salt }, range, 0, baseReadBytes);
 }
 
-export async function withFile(
+async function withFile(
   owner: { shared: { acquire(): Promise<File>; release(): Promise<void> } },
   work: (file: File) => Promise<void>,
 ): Promise<void> {

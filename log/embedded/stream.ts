@@ -271,7 +271,7 @@ export class Stream implements FlushTarget {
 }
 
 /** A stream's directory: its name, with every byte but a-z, 0-9, `_` and `-` as %XX, so that no file system folds two into one. */
-export function directoryOf(stream: string): string {
+function directoryOf(stream: string): string {
   let name = '';
   for (const byte of Buffer.from(stream)) {
     const character = String.fromCharCode(byte);
