@@ -41,6 +41,17 @@ class PiecewiseSocket extends Socket {
   }
 }
 
+async function rows(client: Client, sql: string): Promise<string[]> {
+  const found: string[] = [];
+  await new CopySocket(client).run(sql, {
+    data: (buffer, start, end) => {
+      found.push(buffer.toString('utf8', start, end));
+      return found.length % 3 === 0 ? Promise.resolve() : undefined;
+    },
+  });
+  return found;
+}
+
 describePostgres('what a COPY sends', (database) => {
   async function open(): Promise<{ client: Client; socket: PiecewiseSocket }> {
     const socket = new PiecewiseSocket();
@@ -48,17 +59,6 @@ describePostgres('what a COPY sends', (database) => {
     client.on('error', () => undefined);
     await client.connect();
     return { client, socket };
-  }
-
-  async function rows(client: Client, sql: string): Promise<string[]> {
-    const found: string[] = [];
-    await new CopySocket(client).run(sql, {
-      data: (buffer, start, end) => {
-        found.push(buffer.toString('utf8', start, end));
-        return found.length % 3 === 0 ? Promise.resolve() : undefined;
-      },
-    });
-    return found;
   }
 
   const few = `COPY (SELECT g, repeat('é', g) FROM generate_series(0, 8) g) TO STDOUT`;
