@@ -22,13 +22,18 @@ describePostgres('a large value that an update leaves out', (database) => {
     });
   };
 
-  /** Runs SQL before the n-th read of a range, once it is in the log, and counts the reads of single keys. */
-  const beforeRead = (pipeline: TestPipeline, count: number, sql: string): { keyReads: string[][] } => {
+  /** Runs SQL before the n-th read of a range, when the chunks before it are published, waits until it is in the log, and counts the reads of single keys. */
+  const beforeRead = (pipeline: TestPipeline, table: string, count: number, sql: string): { keyReads: string[][] } => {
     let reads = 0;
     const keyReads: string[][] = [];
     aroundReads(async (request, read) => {
       if (request.keys !== undefined) keyReads.push(request.keys.map((key) => key.join(',')));
       else if (++reads === count) {
+        const before = 4 * (count - 1);
+        await pipeline.until(
+          'the chunks before in the log',
+          async () => (await pipeline.replay(table)).size === before,
+        );
         await database.query(sql);
         await pipeline.reached(await pipeline.source.currentPosition());
       }
@@ -39,7 +44,7 @@ describePostgres('a large value that an update leaves out', (database) => {
 
   it('comes from the chunk that reads its row later', async () => {
     const pipeline = await withDocuments('ahead');
-    const seen = beforeRead(pipeline, 2, `UPDATE ahead SET n = 1 WHERE id IN (6, 11)`);
+    const seen = beforeRead(pipeline, 'public.ahead', 2, `UPDATE ahead SET n = 1 WHERE id IN (6, 11)`);
     await pipeline.start();
     await pipeline.settled('public.ahead');
     expect(seen.keyReads).toEqual([]);
@@ -50,7 +55,7 @@ describePostgres('a large value that an update leaves out', (database) => {
 
   it('comes from the value that an earlier chunk has read', async () => {
     const pipeline = await withDocuments('behind');
-    const seen = beforeRead(pipeline, 2, `UPDATE behind SET n = 1 WHERE id IN (1, 4)`);
+    const seen = beforeRead(pipeline, 'public.behind', 2, `UPDATE behind SET n = 1 WHERE id IN (1, 4)`);
     await pipeline.start();
     await pipeline.settled('public.behind');
     expect(seen.keyReads).toEqual([]);
@@ -88,7 +93,12 @@ describePostgres('a large value that an update leaves out', (database) => {
 
   it('moved with its key to where chunks will be comes with them', async () => {
     const pipeline = await withDocuments('moved_on');
-    const seen = beforeRead(pipeline, 2, `UPDATE moved_on SET id = id + 100, n = 1 WHERE id IN (2, 3, 8, 9)`);
+    const seen = beforeRead(
+      pipeline,
+      'public.moved_on',
+      2,
+      `UPDATE moved_on SET id = id + 100, n = 1 WHERE id IN (2, 3, 8, 9)`,
+    );
     await pipeline.start();
     await pipeline.settled('public.moved_on');
     expect(seen.keyReads).toEqual([]);
@@ -203,6 +213,7 @@ describePostgres('a large value that an update leaves out', (database) => {
     await database.query(`ALTER TABLE whole REPLICA IDENTITY FULL`);
     const seen = beforeRead(
       pipeline,
+      'public.whole',
       2,
       `UPDATE whole SET n = 1 WHERE id IN (2, 6); UPDATE whole SET id = -id WHERE id IN (3, 7)`,
     );
