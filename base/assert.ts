@@ -10,8 +10,3 @@ export function present<T>(value: T | null | undefined, what: string): T {
   if (value === null || value === undefined) throw new TidemarkError('INTERNAL', `${what} is missing`);
   return value;
 }
-
-/** Marks a place that the types say cannot be reached. */
-export function unreachable(value: never): never {
-  throw new TidemarkError('INTERNAL', `unexpected value ${JSON.stringify(value)}`);
-}
