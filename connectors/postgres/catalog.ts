@@ -143,6 +143,7 @@ export function hasIdentity(table: CatalogTable): boolean {
 
 /** What of a table's storage and columns an ALTER TABLE without row events would change; kept in the log's state. */
 export interface TableVersion {
+  readonly partitioned: boolean;
   readonly files: Readonly<Record<string, string>>;
   /** By attribute number: type oid, catalog version, has missing. */
   readonly columns: Readonly<Record<string, readonly [number, string, boolean]>>;
@@ -150,6 +151,7 @@ export interface TableVersion {
 
 export function versionOf(table: CatalogTable): TableVersion {
   return {
+    partitioned: table.partitioned,
     files: table.files,
     columns: Object.fromEntries(
       table.columns
@@ -168,7 +170,8 @@ export type Rewrite =
 
 /**
  * Whether rows may have changed between two versions without events. A new file node alone says nothing (TRUNCATE sends events;
- * VACUUM FULL and CLUSTER change no value), but together with a touched column it is ALTER … TYPE … USING.
+ * VACUUM FULL and CLUSTER change no value), but together with a touched column it is ALTER … TYPE … USING. The TRUNCATE of a single
+ * partition, though, sends none to a publication that publishes through the root.
  */
 export function rewriteBetween(before: TableVersion, after: TableVersion): Rewrite {
   const rewritten = Object.entries(before.files).some(
@@ -184,6 +187,7 @@ export function rewriteBetween(before: TableVersion, after: TableVersion): Rewri
       return { kind: 'table', why: 'the table was rewritten' };
     }
   }
+  if (rewritten && after.partitioned) return { kind: 'table', why: 'a partition was truncated or rewritten by itself' };
   if (Object.keys(before.files).some((oid) => after.files[oid] === undefined))
     return { kind: 'table', why: 'a partition was detached or dropped' };
   const added = Object.keys(after.files).filter((oid) => before.files[oid] === undefined);

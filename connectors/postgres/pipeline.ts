@@ -96,6 +96,8 @@ export async function openPipeline(
   );
   const pump: Pump = new Pump({
     clock: options.clock,
+    log,
+    stream: name,
     writer,
     window,
     snapshotter,

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import type { LogWriter } from '../../model/log.ts';
+import type { Log, LogWriter } from '../../model/log.ts';
 import { formatLsn, lsn, parseLsn } from '../../model/position.ts';
 import type { Lsn } from '../../model/position.ts';
 import type { Snapshotter } from '../../snapshot/snapshotter.ts';
@@ -18,6 +18,8 @@ const pollMs = 25;
 
 export interface PumpContext {
   readonly clock: Clock;
+  readonly log: Log;
+  readonly stream: string;
   readonly writer: LogWriter;
   readonly window: Window;
   readonly snapshotter: Snapshotter;
@@ -97,7 +99,7 @@ export class Pump implements ReplicationHandler {
 
   /** Writes the position down if nobody else has, so that the slot can move and waits end. */
   #markIfDue(): void {
-    const { decoder, writer, clock, window } = this.#context;
+    const { decoder, writer, clock, window, log, stream } = this.#context;
     const last = writer.last.position;
     if (last !== null && decoder.position <= parseLsn(last)) return;
     const wanted = this.#wanted > (last === null ? 0n : parseLsn(last));
@@ -107,6 +109,8 @@ export class Pump implements ReplicationHandler {
     const visible = (window.oldestSeq ?? writer.last.seq + 1) - 1;
     const state = visible === this.#visible ? {} : { state: { visible: String(visible) } };
     this.#visible = visible;
+    // Compaction must leave these transactions as they are until reads see them.
+    log.registerCursor(stream, 'visibility', visible);
     writer.mark({ position: formatLsn(decoder.position), timeMs: decoder.commitTimeMs, ...state });
     this.#startAcknowledging();
   }
@@ -124,10 +128,11 @@ export class Pump implements ReplicationHandler {
   }
 
   async #between(): Promise<void> {
-    const { decoder, snapshotter, writer } = this.#context;
+    const { decoder, snapshotter, writer, largeValues } = this.#context;
     await snapshotter.reached(formatLsn(decoder.position), decoder.commitTimeMs);
     this.#startAcknowledging();
     await writer.drained();
+    if (largeValues.isFull) await largeValues.settle((await writer.durable()).seq);
   }
 
   /** Tells the server what has become durable, for as long as more does. A log that fails makes its writer reject, which ends the source. */
