@@ -82,19 +82,6 @@ describe('the demo', () => {
 });
 
 describePostgres('the comparison of the demo', (database) => {
-  /** An index file that equals table `things` of the database. */
-  function indexFile(): string {
-    const directory = mkdtempSync(join(tmpdir(), 'demo-compare-'));
-    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-    const file = join(directory, 'search.db');
-    change(file, 'CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT, at TEXT, _seq INTEGER NOT NULL)');
-    change(
-      file,
-      `INSERT INTO things VALUES (-1, 'a', NULL, 1), (2, 'b', '2024-01-02T03:04:05.6+00:00', 2), (3, '', NULL, 3)`,
-    );
-    return file;
-  }
-
   it('finds rows that are missing, extra or different, and only these', async () => {
     await database.query(`CREATE TABLE things (id bigint PRIMARY KEY, name text, at timestamptz);
       INSERT INTO things VALUES (-1, 'a', NULL), (2, 'b', '2024-01-02 03:04:05.6+00'), (3, '', NULL)`);
@@ -157,4 +144,17 @@ function screenOf(options: { isTTY: boolean; columns?: number; rows?: number; en
   const written: string[] = [];
   const output = { write: (text: string) => written.push(text), ...options };
   return { screen: new Screen(output, options.environment ?? {}), written };
+}
+
+/** An index file that equals table `things` of the database. */
+function indexFile(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'demo-compare-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const file = join(directory, 'search.db');
+  change(file, 'CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT, at TEXT, _seq INTEGER NOT NULL)');
+  change(
+    file,
+    `INSERT INTO things VALUES (-1, 'a', NULL, 1), (2, 'b', '2024-01-02T03:04:05.6+00:00', 2), (3, '', NULL, 3)`,
+  );
+  return file;
 }
