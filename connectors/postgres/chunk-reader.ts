@@ -111,15 +111,21 @@ export class PostgresChunkReader implements ChunkReader {
     const percent = Math.min(100, (100 * sampleRows) / Math.max(1, this.#context.estimate(topic)));
     const keys = keyColumns(relation);
     const client = this.#idle.pop() ?? (await connect(this.#context.target, 'snapshot'));
-    const rows = await queryOf(
-      client,
-      this.#context.target,
-    )(
-      `SELECT ${keys.map(({ name }, index) => `k${index}::text AS "${name}"`).join(', ')} FROM (
-         SELECT ${keys.map(({ name }, index) => `${identifier(name)} AS k${index}`).join(', ')}
-         FROM ${tableName(relation)} TABLESAMPLE SYSTEM (${percent.toFixed(6)}) LIMIT ${10 * sampleRows}) sample
-       ORDER BY ${keys.map((_, index) => `k${index}`).join(', ')}`,
-    );
+    let rows: Record<string, unknown>[];
+    try {
+      rows = await queryOf(
+        client,
+        this.#context.target,
+      )(
+        `SELECT ${keys.map(({ name }, index) => `k${index}::text AS ${identifier(name)}`).join(', ')} FROM (
+           SELECT ${keys.map(({ name }, index) => `${identifier(name)} AS k${index}`).join(', ')}
+           FROM ${tableName(relation)} TABLESAMPLE SYSTEM (${percent.toFixed(6)}) LIMIT ${10 * sampleRows}) sample
+         ORDER BY ${keys.map((_, index) => `k${index}`).join(', ')}`,
+      );
+    } catch (error) {
+      destroy(client);
+      throw asTableError(sourceError(error, this.#context.target.name), topic);
+    }
     this.#idle.push(client);
     const ranges: KeyRange[] = [];
     let after: readonly string[] | null = null;
