@@ -2,15 +2,15 @@ import { expect, it } from 'vitest';
 import { describePostgres } from '../../servers/suite.ts';
 import { TestPipeline } from './harness.ts';
 
-describePostgres('changes of rows', (database) => {
-  /** What the stream made of the topic, oldest first, without the snapshot: op, before, after, by column number. */
-  async function streamed(pipeline: TestPipeline, table: string): Promise<unknown[]> {
-    const events = await pipeline.events(table);
-    return events
-      .filter(({ snapshot }) => !snapshot)
-      .map(({ op, before, after }) => [op, before && Object.fromEntries(before), after && Object.fromEntries(after)]);
-  }
+/** What the stream made of the topic, oldest first, without the snapshot: op, before, after, by column number. */
+async function streamed(pipeline: TestPipeline, table: string): Promise<unknown[]> {
+  const events = await pipeline.events(table);
+  return events
+    .filter(({ snapshot }) => !snapshot)
+    .map(({ op, before, after }) => [op, before && Object.fromEntries(before), after && Object.fromEntries(after)]);
+}
 
+describePostgres('changes of rows', (database) => {
   it('of a table with a primary key carry the whole row after, and the key of what went', async () => {
     await database.query(
       `CREATE TABLE keyed (id int PRIMARY KEY, a text, b text); INSERT INTO keyed VALUES (1, 'x', NULL), (2, 'y', '')`,
