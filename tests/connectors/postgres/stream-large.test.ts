@@ -3,20 +3,23 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describePostgres } from '../../servers/suite.ts';
 import { TestPipeline } from './harness.ts';
 
+/** How many transactions the server has streamed over a slot so far. */
+async function streamedCount(pipeline: TestPipeline): Promise<number> {
+  const [row] = await pipeline.query('SELECT stream_txns AS n FROM pg_stat_replication_slots WHERE slot_name = $1', [
+    pipeline.slot,
+  ]);
+  return Number(row?.['n'] ?? 0);
+}
+
+const insertBroken = (from: number): string =>
+  `INSERT INTO broken SELECT g, repeat('x', 100) FROM generate_series(${from}, ${from + 900}) g`;
+
 describePostgres('transactions that the server streams before they commit', (database) => {
   const settings = "logical_decoding_work_mem = '64kB'";
 
   beforeAll(async () => {
     await database.query(`ALTER DATABASE ${database.name} SET ${settings}`);
   });
-
-  /** How many transactions the server has streamed over a slot so far. */
-  async function streamedCount(pipeline: TestPipeline): Promise<number> {
-    const [row] = await pipeline.query('SELECT stream_txns AS n FROM pg_stat_replication_slots WHERE slot_name = $1', [
-      pipeline.slot,
-    ]);
-    return Number(row?.['n'] ?? 0);
-  }
 
   async function inTransaction(statements: readonly string[]): Promise<Client> {
     const session = await database.connect();
@@ -86,19 +89,17 @@ describePostgres('transactions that the server streams before they commit', (dat
     await database.query(`CREATE TABLE broken (id int PRIMARY KEY, note text)`);
     const pipeline = await TestPipeline.started({ url: database.url, tables: ['public.broken'] });
     await pipeline.consistent();
-    const insert = (from: number): string =>
-      `INSERT INTO broken SELECT g, repeat('x', 100) FROM generate_series(${from}, ${from + 900}) g`;
-    const session = await inTransaction([insert(0)]);
+    const session = await inTransaction([insertBroken(0)]);
     await pipeline.until('the server to stream', async () => (await streamedCount(pipeline)) > 0);
     await database.query(`INSERT INTO broken VALUES (1000000, 'small')`);
     await pipeline.crash();
-    await session.query(insert(1_000));
+    await session.query(insertBroken(1_000));
     await pipeline.start();
-    await session.query(insert(2_000));
+    await session.query(insertBroken(2_000));
     await pipeline.query(`SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1`, [
       pipeline.slot,
     ]);
-    await session.query(insert(3_000));
+    await session.query(insertBroken(3_000));
     await session.query('COMMIT');
     await pipeline.settled('public.broken');
     const events = (await pipeline.events('public.broken')).filter(({ snapshot }) => !snapshot);

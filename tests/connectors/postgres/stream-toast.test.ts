@@ -2,11 +2,10 @@ import { expect, it } from 'vitest';
 import { describePostgres } from '../../servers/suite.ts';
 import { TestPipeline } from './harness.ts';
 
-describePostgres('values that an update leaves out of line', (database) => {
-  /** Text that does not compress. */
-  const noise = (rows: number): string =>
-    `(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, ${rows}))`;
+/** Text that does not compress. */
+const noise = (rows: number): string => `(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, ${rows}))`;
 
+describePostgres('values that an update leaves out of line', (database) => {
   it('are published whole, from the snapshot, from an insert, and after restarts', async () => {
     await database.query(`CREATE TABLE docs (id int PRIMARY KEY, body text, n int DEFAULT 0, more text)`);
     await database.query(`INSERT INTO docs VALUES (1, ${noise(200)}, 0, ${noise(100)}), (2, ${noise(300)}, 0, NULL)`);
