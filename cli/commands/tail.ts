@@ -14,7 +14,9 @@ interface TailOptions extends CommonOptions {
   readonly follow?: boolean;
 }
 
-export async function tailCommand(topic: string, options: TailOptions, context: CommandContext): Promise<void> {
+export async function tailCommand(topic: string, given: TailOptions, context: CommandContext): Promise<void> {
+  // What comes from now on can only be waited for.
+  const options = given.from === 'now' ? { ...given, follow: true } : given;
   const config = await readConfig(options, context);
   const isRunning = await isServed(config, context);
   if (!isRunning && options.follow === true) throw nothingToFollow();

@@ -38,7 +38,7 @@ export async function catchUp(
   signal.addEventListener('abort', abort, { once: true });
   try {
     const query = queryOf(client, options, 600_000);
-    while (!signal.aborted && (await isWorthwhile(query, server, position))) {
+    while (!signal.aborted && (await isWorthwhile(options, query, server, position))) {
       await query(
         `SELECT pg_catalog.pg_replication_slot_advance(${literal(options.slot)}, ${literal(formatLsn(position))})`,
       );
@@ -86,8 +86,13 @@ function peekQuery(options: PostgresOptions): string {
 }
 
 /** Whether there is much to work off, and the server may use the temporary files that it takes. */
-async function isWorthwhile(query: Query, server: ServerFacts, position: Lsn): Promise<boolean> {
-  if ((await insertPosition(query, server)) - position < backlogBytesMin) return false;
+async function isWorthwhile(
+  options: PostgresOptions,
+  query: Query,
+  server: ServerFacts,
+  position: Lsn,
+): Promise<boolean> {
+  if ((await insertPosition(query, server)) - position < (options.catchUpBytes ?? backlogBytesMin)) return false;
   const [row] = await query(`SELECT current_setting('temp_file_limit') AS temporary`);
   return row?.['temporary'] === '-1';
 }

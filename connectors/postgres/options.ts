@@ -64,6 +64,8 @@ export interface PostgresOptions extends PostgresTarget {
   readonly heartbeatMs: number;
   /** Where to begin when there is no snapshot and the log is empty: an LSN. */
   readonly startAt?: string;
+  /** Bytes of WAL from which on a backlog is worked off by catch-up.ts before streaming begins; Infinity for never. */
+  readonly catchUpBytes?: number;
   /** A folder for spools and for the values that heal unchanged TOAST; belongs to this source alone. */
   readonly directory: string;
   readonly log: Log;

@@ -81,11 +81,17 @@ export class PostgresSource implements Source {
       type: this.type,
       position: frontier.position,
       lagBytes: this.#lagBytes,
-      lagSeconds: this.#caughtUpMs === null ? null : Math.max(0, (this.#options.clock.now() - this.#caughtUpMs) / 1000),
+      lagSeconds: this.#lagSeconds(),
       snapshot,
       consistent,
       error: this.#error === null ? null : errorStatus(this.#error),
     };
+  }
+
+  /** Since when the source's commits are not all here: 0 when they were at the last look. */
+  #lagSeconds(): number | null {
+    if (this.#caughtUpMs === null) return null;
+    return this.#lagBytes === 0 ? 0 : Math.max(0, (this.#options.clock.now() - this.#caughtUpMs) / 1000);
   }
 
   async currentPosition(): Promise<string> {
