@@ -1,0 +1,42 @@
+import type { Figure } from './figure.ts';
+
+/** What a figure is to reach: a part of its reference, or an absolute limit of its value. */
+interface Goal {
+  readonly ratioMin?: number;
+  readonly valueMax?: number;
+  /** Of the value over its reference. */
+  readonly growthMax?: number;
+}
+
+const goals: Readonly<Record<string, Goal>> = {
+  'log-append': { ratioMin: 0.6 },
+  'log-read': { ratioMin: 0.6 },
+  'sinks-sqlite': { ratioMin: 0.9 },
+  'sinks-sqlite-search': { ratioMin: 0.9 },
+  'pg-stream-catch-up': { ratioMin: 1 },
+  'pg-stream-streaming': { ratioMin: 0.8 },
+  'pg-snapshot': { ratioMin: 0.5 },
+  'pg-snapshot-chunks': { ratioMin: 0.8 },
+  'latency-p50': { valueMax: 5 },
+  'latency-p99': { valueMax: 50 },
+  'memory-transaction': { valueMax: 150, growthMax: 80 },
+  'memory-snapshot': { valueMax: 150, growthMax: 80 },
+};
+
+/** The goal in words, and whether the figure meets it: null when that cannot be said without the reference. */
+export function judge(figure: Figure): { goal: string; met: boolean | null } {
+  const { ratioMin, valueMax, growthMax } = goals[figure.name] ?? {};
+  const { unit, value, ratio, reference } = figure;
+  const words = [
+    ...(ratioMin === undefined ? [] : [`ratio ≥ ${ratioMin}`]),
+    ...(valueMax === undefined ? [] : [`≤ ${valueMax} ${unit}`]),
+    ...(growthMax === undefined ? [] : [`≤ ${growthMax} ${unit} over the reference`]),
+  ];
+  const answers = [
+    ...(ratioMin === undefined ? [] : [ratio === null ? null : ratio >= ratioMin]),
+    ...(valueMax === undefined ? [] : [value <= valueMax]),
+    ...(growthMax === undefined ? [] : [reference === null ? null : value - reference.value <= growthMax]),
+  ];
+  const met = answers.includes(false) ? false : answers.includes(null) || answers.length === 0 ? null : true;
+  return { goal: words.join(', '), met };
+}
