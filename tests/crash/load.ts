@@ -172,7 +172,7 @@ const pairs: Work = async (client, random) => {
       ...key,
       `k${int(random, 5)}`,
     ]);
-  } else if (choice < 0.99) {
+  } else if (choice < 0.995) {
     await client.query(`DELETE FROM pairs WHERE kind = $1 AND id BETWEEN $2 AND $2 + 9`, key);
   } else {
     await client.query(
@@ -287,7 +287,7 @@ const kinds: ReadonlyMap<string, { weight: number; work: Work }> = new Map([
   ['savepoints', { weight: 8, work: savepoints }],
   ['several', { weight: 8, work: several }],
   ['large', { weight: 0.4, work: large }],
-  ['truncate', { weight: 0.6, work: truncate }],
+  ['truncate', { weight: 0.2, work: truncate }],
   ['column', { weight: 0.1, work: items }],
 ]);
 const totalWeight = [...kinds.values()].reduce((sum, { weight }) => sum + weight, 0);
