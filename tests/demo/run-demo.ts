@@ -114,6 +114,7 @@ export class Demo {
         this.#fail(new Error('the snapshot did not come to its end'));
       await this.#pause(drawEveryMs);
     }
+    await this.#search(index);
     // However slow the machine, there is something to see of the index.
     const until = Math.max(started + (this.#seconds ?? 0) * 1000, performance.now() + watchedAtLeastMs);
     this.#phase('Ctrl-C stops everything and removes what was made.');
