@@ -36,7 +36,7 @@ export class Stopwatch {
   constructor() {
     this.#sampler = setInterval(() => {
       this.#rssBytes = Math.max(this.#rssBytes, process.memoryUsage.rss());
-    }, 20);
+    }, 100);
     this.#sampler.unref();
   }
 

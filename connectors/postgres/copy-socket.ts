@@ -23,6 +23,8 @@ export interface CopyHandler {
   idle?(): Promise<void> | undefined;
 }
 
+/** Type and length. */
+const headerBytes = 5;
 const typeCopyData = 0x64;
 const typeError = 0x45;
 const typeReady = 0x5a;
@@ -37,11 +39,19 @@ const queuedBytesMax = 512 * 1024;
 /** A chunk as large as this means that the server is sending in bulk: wait a little and read more at once. */
 const bulkChunkBytes = 16 * 1024;
 const bulkPauseMs = 2;
+/** Where messages that chunks cut are put together; it grows for larger ones, and shrinks again after huge ones. */
+const cutBytesMin = 8 * 1024;
+const keptCutBytesMax = 1024 * 1024;
 
 export class CopySocket {
   readonly #socket: Socket;
   readonly #listeners: ((...args: unknown[]) => void)[];
-  readonly #chunks: Buffer[] = [];
+  #chunks: Buffer[] = [];
+  /** The beginning of a message that goes on in the next chunk: its first `#cutBytes` bytes. */
+  #cut: Buffer = Buffer.allocUnsafeSlow(cutBytesMin);
+  #cutBytes = 0;
+  #serverError: Error | null = null;
+  #ready = false;
   #queuedBytes = 0;
   #wake: (() => void) | null = null;
   #failure: Error | null = null;
@@ -86,39 +96,86 @@ export class CopySocket {
   /** Runs one command to its end: resolves when the server is ready again, rejects with the server's error or the socket's. */
   async run(sql: string, handler: CopyHandler): Promise<void> {
     this.#socket.write(frame(0x51 /* Q */, Buffer.from(`${sql}\0`)));
-    let serverError: Error | null = null;
-    let rest: Buffer | null = null;
     try {
       for (;;) {
-        let buffer = await this.#take();
-        if (rest !== null) buffer = await this.#join(rest, buffer);
-        let at = 0;
-        while (at + 5 <= buffer.length) {
-          const end = at + 1 + this.#lengthAt(buffer, at + 1);
-          if (end > buffer.length) break;
-          const type = buffer[at];
-          if (type === typeCopyData) {
-            const pending = handler.data(buffer, at + 5, end);
-            if (pending !== undefined) await pending;
-          } else if (type === typeError) {
-            serverError = serverErrorOf(buffer.subarray(at + 5, end));
-          } else if (type === typeCopyOut || type === typeCopyBoth) {
-            handler.started?.();
-          } else if (type === typeReady) {
-            if (serverError !== null) throw serverError;
-            return;
-          }
-          at = end;
+        const chunks = await this.#take();
+        for (const chunk of chunks) {
+          const at = await this.#completeCut(chunk, handler);
+          if (this.#ready || (await this.#walk(chunk, at, handler))) return;
         }
-        rest = at < buffer.length ? buffer.subarray(at) : null;
         const pending = handler.idle?.();
         if (pending !== undefined) await pending;
       }
     } catch (error) {
-      throw this.#closed && serverError !== null && error === this.#failure ? serverError : error;
+      throw this.#closed && this.#serverError !== null && error === this.#failure ? this.#serverError : error;
     } finally {
       this.#release();
     }
+  }
+
+  /** Hands over the messages of a chunk from `start` on, where they lie; keeps the one that it cuts. True when the answer has ended. */
+  async #walk(chunk: Buffer, start: number, handler: CopyHandler): Promise<boolean> {
+    let at = start;
+    while (at + headerBytes <= chunk.length) {
+      const end = at + 1 + this.#lengthAt(chunk, at + 1);
+      if (end > chunk.length) break;
+      if (chunk[at] === typeCopyData) {
+        const pending = handler.data(chunk, at + headerBytes, end);
+        if (pending !== undefined) await pending;
+      } else if (this.#control(chunk, at, end, handler)) {
+        return true;
+      }
+      at = end;
+    }
+    this.#keep(chunk, at, chunk.length);
+    return false;
+  }
+
+  /** Puts the beginning of a chunk to the message that was cut before it, and hands that over once it is whole. Returns where the next begins. */
+  async #completeCut(chunk: Buffer, handler: CopyHandler): Promise<number> {
+    let at = 0;
+    if (this.#cutBytes > 0 && this.#cutBytes < headerBytes) {
+      at = Math.min(headerBytes - this.#cutBytes, chunk.length);
+      this.#keep(chunk, 0, at);
+    }
+    if (this.#cutBytes < headerBytes) return at;
+    const wanted = 1 + this.#lengthAt(this.#cut, 1);
+    const end = Math.min(at + wanted - this.#cutBytes, chunk.length);
+    this.#keep(chunk, at, end, wanted);
+    if (this.#cutBytes < wanted) return end;
+    const message = this.#cut;
+    if (message[0] === typeCopyData) {
+      const pending = handler.data(message, headerBytes, wanted);
+      if (pending !== undefined) await pending;
+    } else {
+      this.#control(message, 0, wanted, handler);
+    }
+    this.#cutBytes = 0;
+    // A huge value's buffer is not kept for the small ones that follow.
+    if (message.length > keptCutBytesMax) this.#cut = Buffer.allocUnsafeSlow(cutBytesMin);
+    return end;
+  }
+
+  /** Adds bytes to the message that is cut, of which `wanted` bytes are to come in all. */
+  #keep(chunk: Buffer, start: number, end: number, wanted = 0): void {
+    const size = Math.max(wanted, this.#cutBytes + end - start);
+    if (size > this.#cut.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(size, 2 * cutBytesMin));
+      this.#cut.copy(larger, 0, 0, this.#cutBytes);
+      this.#cut = larger;
+    }
+    this.#cutBytes += chunk.copy(this.#cut, this.#cutBytes, start, end);
+  }
+
+  /** A message other than CopyData. True when the answer has ended well; throws the server's error when it has ended with one. */
+  #control(buffer: Buffer, at: number, end: number, handler: CopyHandler): boolean {
+    const type = buffer[at];
+    if (type === typeError) this.#serverError = serverErrorOf(buffer.subarray(at + headerBytes, end));
+    else if (type === typeCopyOut || type === typeCopyBoth) handler.started?.();
+    if (type !== typeReady) return false;
+    if (this.#serverError !== null) throw this.#serverError;
+    this.#ready = true;
+    return true;
   }
 
   /** Sends one CopyData message (replication: a standby status update). */
@@ -138,8 +195,8 @@ export class CopySocket {
     this.#wakeUp();
   }
 
-  /** The next chunk, or everything that came in during a short wait when the server sends in bulk: its walsender wakes up per write, so fewer, larger reads save both sides work. */
-  async #take(): Promise<Buffer> {
+  /** What has arrived, or everything that came in during a short wait when the server sends in bulk: its walsender wakes up per write, so fewer, larger reads save both sides work. */
+  async #take(): Promise<Buffer[]> {
     this.#waitingSince = performance.now();
     while (this.#chunks.length === 0) {
       if (this.#failure !== null) throw this.#failure;
@@ -153,31 +210,11 @@ export class CopySocket {
       });
     }
     this.#waitingSince = null;
-    const [first] = this.#chunks;
-    const all = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
-    this.#chunks.length = 0;
+    const chunks = this.#chunks;
+    this.#chunks = [];
     this.#queuedBytes = 0;
     if (this.#socket.isPaused()) this.#socket.resume();
-    return all;
-  }
-
-  /** Joins a cut message with what follows; a message larger than the queue is collected whole before it is joined, so that a huge value is copied once. */
-  async #join(rest: Buffer, next: Buffer): Promise<Buffer> {
-    const parts = [rest, next];
-    let size = rest.length + next.length;
-    while (size < 5) {
-      const more = await this.#take();
-      parts.push(more);
-      size += more.length;
-    }
-    const head = rest.length >= 5 ? rest : Buffer.concat(parts).subarray(0, 5);
-    const wanted = 1 + this.#lengthAt(head, 1);
-    while (size < wanted) {
-      const more = await this.#take();
-      parts.push(more);
-      size += more.length;
-    }
-    return Buffer.concat(parts);
+    return chunks;
   }
 
   /** The length of a message; what cannot be one ends the connection, of which nothing more can be understood. */
