@@ -182,7 +182,7 @@ class CrashRun {
     const db = openSink(join(copy, 'sink.db'));
     try {
       const seq = db === null ? null : commonCursor(db);
-      await this.#replay.read(join(copy, 'log'), seq ?? Infinity);
+      await this.#replay.readFrom(join(copy, 'log'), seq ?? Infinity);
       await this.#oracle?.check(this.#replay, { complete: false });
       const newest = `log at seq ${this.#replay.newestSeq}`;
       if (db === null || seq === null) return `${newest}, sinks not filled yet`;
@@ -212,7 +212,7 @@ class CrashRun {
     await this.#start(['--until', 'caught-up']).succeeds(caughtUpMs);
     this.#expectAlive();
     const copy = copyState(this.#directory);
-    await this.#replay.read(join(copy, 'log'));
+    await this.#replay.readFrom(join(copy, 'log'));
     await this.#oracle?.check(this.#replay, { complete: true });
     const db = openSink(join(copy, 'sink.db'));
     if (db === null) throw new Difference('there is no sink');

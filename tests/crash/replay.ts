@@ -41,10 +41,18 @@ export class Replay {
   readonly #cursor = new ChangeCursor();
 
   /** Reads the log in `directory`, up to `upTo` when given. The log is repaired as at a start, so give it a copy. */
-  async read(directory: string, upTo = Infinity): Promise<void> {
+  async readFrom(directory: string, upTo = Infinity): Promise<void> {
     const log = await openEmbeddedLog({ directory, files: systemFiles, clock: systemClock });
     try {
-      const reader = log.read(sourceName, { fromSeq: this.seq, follow: false });
+      await this.read(log, upTo);
+    } finally {
+      await log.close();
+    }
+  }
+
+  async read(log: Log, upTo = Infinity): Promise<void> {
+    const reader = log.read(sourceName, { fromSeq: this.seq, follow: false });
+    try {
       let touched = new Set<string>();
       let previous = this.seq;
       for (let batch = await reader.next(); batch !== null; batch = await reader.next()) {
@@ -58,13 +66,12 @@ export class Replay {
           this.#end(piece, touched);
         }
       }
-      await reader.close();
       this.newestSeq = log.frontier(sourceName).seq;
       if (this.newestSeq < this.seq) {
         throw new Difference(`the log ends at ${this.newestSeq} and was read up to ${this.seq} before`);
       }
     } finally {
-      await log.close();
+      await reader.close();
     }
   }
 
