@@ -44,7 +44,8 @@ async function runDemo(
   return { code, signal, output, left: readdirSync(temporary).filter((name) => name.startsWith('tidemark-')) };
 }
 
-describe('the demo', () => {
+// Starts a server of its own, where servers can be had at all.
+describePostgres('the demo', () => {
   it('ends with an index that equals the database row by row, and says so', { timeout: 180_000 }, async () => {
     const { code, output, left } = await runDemo(['--seconds', '8']);
     const lines = output.trimEnd().split('\n');
