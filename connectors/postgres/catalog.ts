@@ -42,14 +42,33 @@ export interface CatalogTable {
   /** Bytes beyond which values are stored out of line, if the table sets it. */
   readonly toastTupleTarget: number | null;
   readonly rowSecurity: boolean;
+  /** The attributes of all composite types that the columns' types are made of, as one text. */
+  readonly composites: string;
   /** Changes whenever a column or a file node does. */
   readonly fingerprint: string;
 }
 
-/** One text that changes with the columns or the file nodes of table `c`. */
+/** The attributes of the composite types that the columns of table `c` are made of; only types that users made are looked into. */
+const composites = `(
+      WITH RECURSIVE part(oid) AS (
+        SELECT a.atttypid FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384
+        UNION
+        SELECT inner_type.oid FROM part JOIN pg_catalog.pg_type t ON t.oid = part.oid
+        CROSS JOIN LATERAL (
+          SELECT t.typbasetype UNION ALL SELECT t.typelem UNION ALL
+          SELECT a.atttypid FROM pg_catalog.pg_attribute a
+          WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+        ) inner_type(oid) WHERE inner_type.oid >= 16384)
+      SELECT string_agg(concat_ws(':', a.attrelid, a.attnum, a.attname, a.atttypid), ',' ORDER BY a.attrelid, a.attnum)
+      FROM part JOIN pg_catalog.pg_type t ON t.oid = part.oid AND t.typtype = 'c'
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)`;
+
+/** One text that changes with the columns (and what their types are made of) or the file nodes of table `c`. */
 const fingerprint = `pg_catalog.concat_ws('/',
       (SELECT string_agg(concat_ws(':', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.xmin), ',' ORDER BY a.attnum)
         FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+      ${composites},
       CASE WHEN c.relkind = 'p'
         THEN (SELECT string_agg(concat_ws(':', leaf.oid, leaf.relfilenode), ',' ORDER BY leaf.oid)
           FROM pg_catalog.pg_partition_tree(c.oid) tree JOIN pg_catalog.pg_class leaf ON leaf.oid = tree.relid WHERE tree.isleaf)
@@ -61,7 +80,7 @@ export function fingerprintQuery(oid: number): string {
 }
 
 const tablesQuery = `
-  SELECT c.oid::int8::text AS oid, ${fingerprint} AS fingerprint, n.nspname AS schema, c.relname AS name, c.relkind = 'p' AS partitioned,
+  SELECT c.oid::int8::text AS oid, ${fingerprint} AS fingerprint, ${composites} AS composites, n.nspname AS schema, c.relname AS name, c.relkind = 'p' AS partitioned,
     c.relreplident::text AS identity, c.relrowsecurity AS row_security,
     (SELECT option_value FROM pg_catalog.pg_options_to_table(c.reloptions) WHERE option_name = 'toast_tuple_target') AS toast_target,
     CASE WHEN c.relkind = 'p'
@@ -112,6 +131,7 @@ export async function readTables(query: Query, pattern?: string): Promise<Catalo
     files: row['files'] as Record<string, string>,
     toastTupleTarget: row['toast_target'] === null ? null : Number(row['toast_target']),
     rowSecurity: row['row_security'] === true,
+    composites: String(row['composites'] ?? ''),
     fingerprint: String(row['fingerprint']),
   }));
 }
@@ -145,8 +165,9 @@ export function hasIdentity(table: CatalogTable): boolean {
 export interface TableVersion {
   readonly partitioned: boolean;
   readonly files: Readonly<Record<string, string>>;
-  /** By attribute number: type oid, catalog version, has missing. */
-  readonly columns: Readonly<Record<string, readonly [number, string, boolean]>>;
+  /** By attribute number: type oid, catalog version, has missing, name. */
+  readonly columns: Readonly<Record<string, readonly [number, string, boolean, string]>>;
+  readonly composites: string;
 }
 
 export function versionOf(table: CatalogTable): TableVersion {
@@ -156,8 +177,9 @@ export function versionOf(table: CatalogTable): TableVersion {
     columns: Object.fromEntries(
       table.columns
         .filter((column) => !column.generated)
-        .map((column) => [column.id, [column.typeOid, column.version, column.hasMissing]]),
+        .map((column) => [column.id, [column.typeOid, column.version, column.hasMissing, column.name]]),
     ),
+    composites: table.composites,
   };
 }
 
@@ -177,7 +199,12 @@ export function rewriteBetween(before: TableVersion, after: TableVersion): Rewri
   const rewritten = Object.entries(before.files).some(
     ([oid, file]) => after.files[oid] !== undefined && after.files[oid] !== file,
   );
-  for (const [id, [typeOid, version, missing]] of Object.entries(after.columns)) {
+  if (before.composites !== after.composites)
+    return { kind: 'table', why: 'the attributes of a composite type changed' };
+  const idOfName = new Map(Object.entries(before.columns).map(([id, [, , , name]]) => [name, id]));
+  for (const [id, [typeOid, version, missing, name]] of Object.entries(after.columns)) {
+    // Changes in the stream name columns: those made before and after could not be told apart for certain.
+    if ((idOfName.get(name) ?? id) !== id) return { kind: 'table', why: 'a column took the name of another' };
     const old = before.columns[id];
     if (old === undefined) {
       if (missing || rewritten) return { kind: 'table', why: 'a column was added with a value for existing rows' };

@@ -1,4 +1,5 @@
 import { isTidemarkError } from '../../base/errors.ts';
+import type { PipelineEvent } from '../../model/events.ts';
 import type { CheckResult } from '../../model/source.ts';
 import { hasIdentity } from './catalog.ts';
 import type { PostgresTarget } from './options.ts';
@@ -128,8 +129,12 @@ async function* checkTables(
   told: Tell,
   facts: { role: string; database: string; mayCreate: boolean },
 ): AsyncGenerator<CheckResult> {
-  const tables = new Tables(target, query, () => undefined);
+  const notices: PipelineEvent[] = [];
+  const tables = new Tables(target, query, (event) => notices.push(event));
   await tables.refresh();
+  for (const notice of notices) {
+    if (notice.type === 'source.notice') yield told('warning', notice.table ?? 'tables', notice.message, notice.hint);
+  }
   for (const { schema, table, isPattern } of target.tables) {
     const name = `${schema}.${table}`;
     const matched = tables.all.filter(({ selection }) => selection.schema === schema && selection.table === table);

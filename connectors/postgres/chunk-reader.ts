@@ -1,20 +1,16 @@
 import type { Client } from 'pg';
 import { TidemarkError } from '../../base/errors.ts';
-import { pieceBytesMax } from '../../base/constants.ts';
 import type { ChangeBatch } from '../../model/change.ts';
-import { ChangeWriter, emptyBatch, flagAfter, opRead } from '../../model/change.ts';
-import { keySizeMax, writeKeyNull, writeKeyPart } from '../../model/key.ts';
 import { formatLsn } from '../../model/position.ts';
-import { fieldPositions } from '../../model/row.ts';
 import type { Chunk, ChunkReader, ChunkRequest, KeyRange, Visibility } from '../../snapshot/port.ts';
 import { fingerprintQuery } from './catalog.ts';
 import { CopySocket } from './copy-socket.ts';
-import { CopyTextReader } from './copy-text.ts';
-import { packFields } from './healer.ts';
 import type { PostgresTarget } from './options.ts';
 import type { Relation } from './relations.ts';
+import { PiecePool, RowPacker } from './row-packer.ts';
 import { connect, destroy, identifier, literal, queryOf, sourceError } from './session.ts';
 import type { Query } from './session.ts';
+import { sessionsOf } from './sessions.ts';
 import { currentSnapshot, insertPosition } from './slot.ts';
 import type { ServerFacts } from './slot.ts';
 import { PgSnapshot } from './visibility.ts';
@@ -44,6 +40,9 @@ export class PostgresChunkReader implements ChunkReader {
   readonly #idle: Client[] = [];
   /** Bytes of a row by topic, for choosing how many rows to ask for. */
   readonly #rowBytes = new Map<string, number>();
+  readonly #pieces = new PiecePool();
+  /** Reads under way. */
+  #reading = 0;
 
   constructor(context: ChunkReaderContext) {
     this.#context = context;
@@ -53,6 +52,7 @@ export class PostgresChunkReader implements ChunkReader {
     const client = this.#idle.pop() ?? (await connect(this.#context.target, 'snapshot'));
     const abort = (): void => destroy(client);
     signal.addEventListener('abort', abort, { once: true });
+    this.#reading++;
     try {
       const chunk = await this.#readOn(client, request);
       if (chunk.cut) destroy(client);
@@ -62,6 +62,7 @@ export class PostgresChunkReader implements ChunkReader {
       destroy(client);
       throw asTableError(sourceError(error, this.#context.target.name), request.topic);
     } finally {
+      this.#reading--;
       signal.removeEventListener('abort', abort);
     }
   }
@@ -77,14 +78,15 @@ export class PostgresChunkReader implements ChunkReader {
     signal.addEventListener('abort', abort, { once: true });
     try {
       const { relation, low, fingerprint } = await this.#begin(client, request.topic);
-      const packer = new RowPacker(relation);
+      const packer = new RowPacker(relation, this.#pieces);
       await new CopySocket(client).run(`COPY (${chunkQuery(relation, request, 0)}) TO STDOUT`, {
         data: (buffer, start, end) => {
           packer.add(buffer, start, end);
-          return packer.hasPiece ? rows(packer.takePiece()) : undefined;
+          return packer.hasPiece ? packer.handOver(rows) : undefined;
         },
       });
-      for (const batch of packer.take()) await rows(batch);
+      await packer.handOverRest(rows);
+      this.#pieces.clear();
       await queryOf(client, target)('COMMIT');
       const [now] = await query(fingerprintQuery(relation.oid));
       const high = formatLsn(await insertPosition(query, server()));
@@ -142,18 +144,7 @@ export class PostgresChunkReader implements ChunkReader {
   }
 
   async describeWait(txIds: readonly string[]): Promise<string> {
-    const rows = await this.#context.query(
-      `SELECT pid, coalesce(application_name, '') AS application, state, coalesce(wait_event, '') AS wait, date_trunc('second', now() - xact_start)::text AS since
-       FROM pg_catalog.pg_stat_activity WHERE backend_xid::text = ANY ($1)`,
-      [[...txIds]],
-    );
-    if (rows.length === 0) return `transaction ${txIds.join(', ')} to end (a prepared transaction?)`;
-    return rows
-      .map(
-        (row) =>
-          `session ${String(row['pid'])} (${String(row['application'])}, ${String(row['state'])}${row['wait'] === 'SyncRep' ? ', waiting for a synchronous standby' : ''}) to end its transaction, open for ${String(row['since'])}`,
-      )
-      .join('; ');
+    return sessionsOf(txIds, this.#context.query);
   }
 
   async close(): Promise<void> {
@@ -182,6 +173,7 @@ export class PostgresChunkReader implements ChunkReader {
       low,
       high: formatLsn(high),
       batches: collected.batches,
+      release: collected.release,
       rows: collected.rows,
       lastKey: whole ? null : collected.lastKey,
       stable: now?.['fingerprint'] === opened.fingerprint,
@@ -217,7 +209,7 @@ export class PostgresChunkReader implements ChunkReader {
 
   /** Runs a COPY and packs its rows, up to `bytesMax`; `cut` when there were more, in which case the connection is of no more use. */
   async #copy(client: Client, relation: Relation, sql: string, bytesMax: number): Promise<CollectedRows> {
-    const packer = new RowPacker(relation);
+    const packer = new RowPacker(relation, this.#pieces);
     const socket = new CopySocket(client);
     let cut = false;
     const watch = setInterval(() => {
@@ -241,7 +233,13 @@ export class PostgresChunkReader implements ChunkReader {
     } finally {
       clearInterval(watch);
     }
-    return { batches: packer.take(), rows: packer.rows, bytes: packer.bytes, lastKey: packer.lastKey(), cut };
+    const batches = packer.take();
+    const release = (): void => {
+      packer.release();
+      // Nothing is being read, so that nothing is read soon: the memory goes back.
+      if (this.#reading === 0) this.#pieces.clear();
+    };
+    return { batches, rows: packer.rows, bytes: packer.bytes, lastKey: packer.lastKey(), cut, release };
   }
 }
 
@@ -251,84 +249,12 @@ interface CollectedRows {
   readonly bytes: number;
   readonly lastKey: readonly string[] | null;
   readonly cut: boolean;
+  readonly release: () => void;
 }
 
 /** Ends a COPY that has sent enough; never leaves this file. */
 class CutShort extends Error {
   override readonly name = 'CutShort';
-}
-
-/** Packs rows of COPY as records with op read. */
-class RowPacker {
-  rows = 0;
-  bytes = 0;
-  readonly #relation: Relation;
-  readonly #tuple: Int32Array;
-  readonly #key: readonly number[];
-  readonly #reader: CopyTextReader;
-  readonly #batches: ChangeBatch[] = [];
-  #changes = new ChangeWriter(pieceBytesMax + 64 * 1024);
-
-  constructor(relation: Relation) {
-    const columns = relation.table.columns.length;
-    this.#relation = relation;
-    this.#tuple = Int32Array.from({ length: columns }, (_, column) => column);
-    this.#key = relation.table.key;
-    this.#reader = new CopyTextReader(columns, fieldPositions(columns + 1));
-  }
-
-  add(buffer: Buffer, start: number, end: number): void {
-    const changes = this.#changes;
-    const reader = this.#reader;
-    reader.read(buffer, start, end);
-    const { bytes } = reader;
-    const { start: starts, end: ends } = reader.fields;
-    changes.begin(opRead, flagAfter, this.#relation.schemaId);
-    for (let part = 0; part < this.#key.length; part++) {
-      const column = this.#key[part] as number;
-      const from = starts[column] as number;
-      const to = ends[column] as number;
-      if (to < 0) {
-        changes.reserve(1);
-        changes.at = writeKeyNull(changes.buffer, changes.at);
-        continue;
-      }
-      changes.reserve(keySizeMax(to - from));
-      const encoding = this.#relation.keyEncodings[part] as Relation['keyEncodings'][number];
-      changes.at = writeKeyPart(encoding, bytes, from, to, changes.buffer, changes.at);
-    }
-    changes.endKey();
-    packFields(changes, bytes, this.#tuple, reader.fields);
-    changes.end();
-    this.rows++;
-    this.bytes += end - start;
-    if (changes.size >= pieceBytesMax) this.#cutPiece();
-  }
-
-  get hasPiece(): boolean {
-    return this.#batches.length > 0;
-  }
-
-  takePiece(): ChangeBatch {
-    return this.#batches.shift() ?? emptyBatch;
-  }
-
-  take(): ChangeBatch[] {
-    if (this.#changes.count > 0) this.#batches.push(this.#changes.batch());
-    return this.#batches;
-  }
-
-  /** The key of the row added last, as text. */
-  lastKey(): string[] | null {
-    if (this.rows === 0) return null;
-    const { start, end } = this.#reader.fields;
-    return this.#key.map((column) => this.#reader.bytes.toString('utf8', start[column], end[column]));
-  }
-
-  #cutPiece(): void {
-    this.#batches.push(this.#changes.batch());
-    this.#changes = new ChangeWriter(pieceBytesMax + 64 * 1024);
-  }
 }
 
 /** COPY's query for a range, or for single keys. */

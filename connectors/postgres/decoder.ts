@@ -29,8 +29,8 @@ export interface DecoderContext {
   readonly spool: StreamSpool;
   readonly truncates: TruncateWriter;
   readonly keyless: KeylessTables;
-  /** The relation for a table that a message describes, or null when it is not captured. */
-  relation(message: RelationMessage): Promise<Relation | null>;
+  /** The relation for a table that a message of a transaction describes, or null when it is not captured. */
+  relation(message: RelationMessage, txId: string): Promise<Relation | null>;
 }
 
 /** Turns pgoutput messages into the log's transactions. One row change costs one copy of its columns' text, and no object. */
@@ -127,7 +127,12 @@ export class Decoder implements PgoutputHandler {
   }
 
   async relation(message: RelationMessage): Promise<void> {
-    this.#relations.set(message.oid, await this.#context.relation(message));
+    this.#relations.set(message.oid, await this.#context.relation(message, String(this.#xid)));
+  }
+
+  /** A table changed in a way that no message of the stream tells. */
+  renew(relation: Relation): void {
+    if (this.#relations.get(relation.oid)?.topic === relation.topic) this.#relations.set(relation.oid, relation);
   }
 
   insert(oid: number, reader: PgoutputReader): Promise<void> | undefined {

@@ -20,6 +20,7 @@ import { TruncateWriter } from './truncate.ts';
 const windowBytesMax = 24 * 1024 * 1024;
 const spoolBytesMax = 8 * 1024 * 1024;
 const largeValueBytesMax = 8 * 1024 * 1024;
+const seenPollMs = 5;
 
 /** What lives as long as the source runs, through reconnections. */
 export interface Pipeline {
@@ -31,12 +32,16 @@ export interface Pipeline {
   readonly decoder: Decoder;
   readonly pump: Pump;
   readonly reader: PostgresChunkReader;
+  /** To be called after the catalog was read again. */
+  readonly renew: () => Promise<void>;
 }
 
 /** What a pipeline asks of the connection that there is at the moment. */
 export interface PipelineSession {
   readonly query: Query;
   readonly server: () => ServerFacts;
+  /** Aborted when the connection that there is at the moment ends. */
+  readonly signal: () => AbortSignal;
 }
 
 /** Puts the parts together, as the log's end says they were left. */
@@ -86,8 +91,8 @@ export async function openPipeline(
       spool,
       truncates: new TruncateWriter(log, files, directory),
       keyless,
-      relation: async (message) => {
-        const relation = await tables.relation(message, writer);
+      relation: async (message, txId) => {
+        const relation = await tables.relation(message, writer, async () => untilSeen(txId, options, session));
         checkVersions();
         return relation;
       },
@@ -110,7 +115,10 @@ export async function openPipeline(
   await requireAllSeen(snapshotter, query);
   await rebuildWindow(log, name, window);
   await rebuildLargeValues(log, name, largeValues, async (topic) => tables.current(topic, writer), decoder.healer);
-  return { writer, tables, window, snapshotter, largeValues, decoder, pump, reader };
+  const renew = async (): Promise<void> => {
+    for (const relation of await tables.renewed(writer)) decoder.renew(relation);
+  };
+  return { writer, tables, window, snapshotter, largeValues, decoder, pump, reader, renew };
 }
 
 function openReader(
@@ -140,4 +148,9 @@ async function requireAllSeen(snapshotter: Snapshotter, query: Query): Promise<v
   for (const job of snapshotter.jobs.values()) {
     if (job.keyless) job.barrier = [...job.barrier, ...running];
   }
+}
+
+/** Waits until queries see what a streamed transaction did. */
+async function untilSeen(txId: string, { clock }: PostgresOptions, { query, signal }: PipelineSession): Promise<void> {
+  while (!(await currentSnapshot(query)).includes(txId)) await clock.sleep(seenPollMs, signal());
 }

@@ -15,7 +15,7 @@ import { Replication } from './replication.ts';
 import { connect, destroy, queryOf, sourceError } from './session.ts';
 import type { Query } from './session.ts';
 import { checkSlot, currentSnapshot, insertPosition, readServer, readSlot, runningTransactions } from './slot.ts';
-import type { ServerFacts } from './slot.ts';
+import type { ServerFacts, SlotWait } from './slot.ts';
 
 const retryFirstMs = 250;
 
@@ -29,8 +29,12 @@ export class PostgresSource implements Source {
   #pipeline: Pipeline | null = null;
   #error: TidemarkError | null = null;
   #lagBytes: number | null = null;
+  /** Whom the making of the slot waits for. */
+  #waitingFor: string | null = null;
   #caughtUpMs: number | null = null;
   #stopping = new AbortController();
+  /** Aborted when the present connection ends. */
+  #connection: AbortSignal = this.#stopping.signal;
 
   constructor(options: PostgresOptions) {
     this.#options = options;
@@ -82,9 +86,23 @@ export class PostgresSource implements Source {
       position: frontier.position,
       lagBytes: this.#lagBytes,
       lagSeconds: this.#lagSeconds(),
-      snapshot,
+      snapshot: this.#waitingFor === null ? snapshot : { ...snapshot, waitingFor: this.#waitingFor },
       consistent,
       error: this.#error === null ? null : errorStatus(this.#error),
+    };
+  }
+
+  /** Making the slot waits for every transaction that runs: says whose, in status and once in the log. */
+  #slotWait(signal: AbortSignal): SlotWait {
+    return {
+      signal,
+      for: (sessions) => {
+        if (sessions !== null && this.#waitingFor === null) {
+          const message = `making slot ${this.#options.slot} waits for ${sessions}`;
+          this.#options.report({ type: 'source.notice', source: this.name, message });
+        }
+        this.#waitingFor = sessions;
+      },
     };
   }
 
@@ -138,8 +156,9 @@ export class PostgresSource implements Source {
       const pipeline = (this.#pipeline ??= await openPipeline(this.#options, writer, {
         query: this.#query,
         server: () => this.#facts(),
+        signal: () => this.#connection,
       }));
-      const position = await prepare(pipeline, this.#options, server, query);
+      const position = await prepare(pipeline, this.#options, { server, query, wait: this.#slotWait(signal) });
       pipeline.window.saw(await currentSnapshot(query));
       await this.#stream(pipeline, server, query, position, signal);
     } finally {
@@ -158,6 +177,7 @@ export class PostgresSource implements Source {
     const { report } = this.#options;
     const ended = new AbortController();
     const both = AbortSignal.any([signal, ended.signal, this.#stopping.signal]);
+    this.#connection = both;
     // What was handed to the log before the connection broke may still be on its way to the disk.
     await pipeline.writer.durable();
     pipeline.pump.begin();
@@ -217,6 +237,7 @@ export class PostgresSource implements Source {
         });
       if (beat % Math.max(1, Math.round(heartbeatMs / 1_000)) !== 0) continue;
       const { added, removed } = await tables.refresh();
+      await pipeline.renew();
       if (added.length + removed.length > 0) {
         const changed = await keepPublications(this.#options, tables.all, query);
         planReads(pipeline, this.#options, {

@@ -14,7 +14,7 @@ import {
   readSlot,
   runningTransactions,
 } from './slot.ts';
-import type { ServerFacts, SlotState, SourceIdentity } from './slot.ts';
+import type { ServerFacts, SlotState, SlotWait, SourceIdentity } from './slot.ts';
 
 /** Where streaming begins, and what has to be seen by reads of tables that are new to it. */
 interface Start {
@@ -28,11 +28,11 @@ interface Start {
 export async function prepare(
   pipeline: Pipeline,
   options: PostgresOptions,
-  server: ServerFacts,
-  query: Query,
+  session: { server: ServerFacts; query: Query; wait: SlotWait },
 ): Promise<Lsn> {
   const { log, name, clock } = options;
   const { tables, snapshotter, writer, decoder } = pipeline;
+  const { server, query, wait } = session;
   await tables.refresh();
   tables.requireAll();
   const changed = await keepPublications(options, tables.all, query);
@@ -40,7 +40,7 @@ export async function prepare(
   const slot = await readSlot(options, query);
   let start = known === undefined ? null : await continueFrom(pipeline, options, { known, server, slot, query });
   if (start === null) {
-    start = await startSlot(options, slot, known !== undefined, query);
+    start = await startSlot(options, { slot, again: known !== undefined, query, wait });
     decoder.position = start.position;
     snapshotter.changes.set('source', JSON.stringify(server.identity));
   }
@@ -75,7 +75,10 @@ async function continueFrom(
 }
 
 /** Makes a slot, or takes one that is there and that no log of ours has used. */
-async function startSlot(options: PostgresOptions, slot: SlotState, again: boolean, query: Query): Promise<Start> {
+async function startSlot(
+  options: PostgresOptions,
+  { slot, again, query, wait }: { slot: SlotState; again: boolean; query: Query; wait: SlotWait },
+): Promise<Start> {
   const place = { source: options.name };
   if (slot.kind === 'usable' && slot.active) {
     throw new TidemarkError('SLOT_IN_USE', `replication slot ${options.slot} is in use`, {
@@ -85,7 +88,7 @@ async function startSlot(options: PostgresOptions, slot: SlotState, again: boole
   }
   const usable = slot.kind === 'usable' && !again ? slot : null;
   if (usable === null && slot.kind !== 'absent') await dropSlot(options, query);
-  const made = usable === null ? await createSlot(options, query) : null;
+  const made = usable === null ? await createSlot(options, query, wait) : null;
   const position = usable?.confirmed ?? made?.position ?? parseLsn('0/0');
   const barrier = made?.running ?? (await runningTransactions(query));
   const asked = options.snapshot.mode === 'never' && options.startAt !== undefined ? parseLsn(options.startAt) : null;

@@ -3,7 +3,8 @@ import { lsn, parseLsn } from '../../model/position.ts';
 import type { Lsn } from '../../model/position.ts';
 import type { PostgresTarget } from './options.ts';
 import type { Query } from './session.ts';
-import { literal } from './session.ts';
+import { connect, destroy, literal, queryOf } from './session.ts';
+import { blockersOf } from './sessions.ts';
 import { PgSnapshot } from './visibility.ts';
 
 /** The server as the log knows it, in the stream's state under `source`. */
@@ -178,12 +179,51 @@ export function checkSlot(target: PostgresTarget, slot: SlotState, position: Lsn
  * Creates the slot. Returns where its stream begins, and the transactions that no read may miss: those still running (or not yet visible)
  * afterwards are streamed only if they write their commit record later.
  */
-export async function createSlot(target: PostgresTarget, query: Query): Promise<{ position: Lsn; running: string[] }> {
-  const [row] = await query(
-    `SELECT lsn::text AS lsn FROM pg_catalog.pg_create_logical_replication_slot(${literal(target.slot)}, 'pgoutput')`,
-  );
-  return { position: parseLsn(String(row?.['lsn'])), running: await runningTransactions(query) };
+export async function createSlot(
+  target: PostgresTarget,
+  query: Query,
+  wait: SlotWait,
+): Promise<{ position: Lsn; running: string[] }> {
+  // The server waits for every transaction that runs, however long: on a connection of its own, so that it can be asked for whom.
+  const client = await connect(target, 'slot');
+  const abort = (): void => destroy(client);
+  wait.signal.addEventListener('abort', abort, { once: true });
+  let waiting = true;
+  try {
+    const [backend] = await queryOf(client, target)('SELECT pg_backend_pid() AS pid');
+    const made = queryOf(
+      client,
+      target,
+      slotTimeoutMs,
+    )(
+      `SELECT lsn::text AS lsn FROM pg_catalog.pg_create_logical_replication_slot(${literal(target.slot)}, 'pgoutput')`,
+    ).finally(() => {
+      waiting = false;
+    });
+    const watch = async (): Promise<void> => {
+      for (let polls = 0; waiting; polls++) {
+        await new Promise((resolve) => setTimeout(resolve, slotPollMs));
+        if (waiting && polls % 10 === 9) wait.for(await blockersOf(Number(backend?.['pid']), query));
+      }
+    };
+    const [[row]] = await Promise.all([made, watch()]);
+    return { position: parseLsn(String(row?.['lsn'])), running: await runningTransactions(query) };
+  } finally {
+    waiting = false;
+    wait.for(null);
+    wait.signal.removeEventListener('abort', abort);
+    destroy(client);
+  }
 }
+/** Making a slot can take as long as the longest transaction: who is told, and what ends it. */
+export interface SlotWait {
+  readonly signal: AbortSignal;
+  /** Says whom the server waits for, in words; null when it no longer does. */
+  for(sessions: string | null): void;
+}
+/** How long the server may take to make a slot. */
+const slotTimeoutMs = 24 * 3_600_000;
+const slotPollMs = 100;
 
 export async function dropSlot(target: PostgresTarget, query: Query): Promise<boolean> {
   const rows = await query(

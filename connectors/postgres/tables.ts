@@ -3,7 +3,7 @@ import type { Report } from '../../model/events.ts';
 import type { LogWriter } from '../../model/log.ts';
 import { topicOf } from '../../model/table.ts';
 import type { Snapshotter } from '../../snapshot/snapshotter.ts';
-import type { TableVersion } from './catalog.ts';
+import type { CatalogTable, TableVersion } from './catalog.ts';
 import { hasIdentity, keyOf, readTables, rewriteBetween, versionOf } from './catalog.ts';
 import type { PostgresTarget, TableSelection } from './options.ts';
 import type { RelationMessage } from './pgoutput.ts';
@@ -86,7 +86,13 @@ export class Tables {
       if (selection === undefined) continue;
       seen.add(catalog.oid);
       const known = this.#byOid.get(catalog.oid);
+      if (known === undefined && selection.isPattern && selection.kind === 'table' && !hasIdentity(catalog)) {
+        this.#leaveOut(catalog);
+        continue;
+      }
       if (known !== undefined && known.topic === topicOf(source, catalog.schema, catalog.name)) {
+        if (known.catalog.fingerprint !== catalog.fingerprint) this.#stale.add(known.topic);
+        if (known.catalog.composites !== catalog.composites) this.#types.forget();
         known.catalog = catalog;
         continue;
       }
@@ -102,6 +108,21 @@ export class Tables {
     }
     return { added, removed };
   }
+
+  /** A pattern must not make the application's updates fail: publishing a table without an identity would. */
+  #leaveOut(catalog: CatalogTable): void {
+    if (this.#leftOut.has(catalog.oid)) return;
+    this.#leftOut.add(catalog.oid);
+    const name = `${catalog.schema}.${catalog.name}`;
+    this.#report({
+      type: 'source.notice',
+      source: this.#target.name,
+      table: name,
+      message: `table ${name} matches a pattern but has no primary key and no replica identity: it is left out`,
+      hint: `Give it one (it is picked up then), or name it in \`tables\` as { name: ${name}, kind: stream }.`,
+    });
+  }
+  readonly #leftOut = new Set<number>();
 
   /** Fails for exact names that match no table: TABLE_UNKNOWN. */
   requireAll(): void {
@@ -146,13 +167,17 @@ export class Tables {
     return relation;
   }
 
-  /** The relation that a message of the stream describes; null when it is not captured. */
-  async relation(message: RelationMessage, writer: LogWriter): Promise<Relation | null> {
+  /**
+   * The relation that a message of the stream describes; null when it is not captured. `seen` resolves once the catalog shows what the
+   * transaction of the message did: a commit can be streamed before it is visible.
+   */
+  async relation(message: RelationMessage, writer: LogWriter, seen: () => Promise<void>): Promise<Relation | null> {
     const table = this.#byOid.get(message.oid);
     if (table === undefined) return null;
     const previous = this.#relations.get(table.topic);
     const expected = this.#messages.get(table.topic) ?? messageOf(table.catalog);
     if (!sameColumns(message, expected)) {
+      await seen();
       // The table changed: types may have, too (a composite's attributes).
       this.#types.forget();
       await this.refresh();
@@ -162,6 +187,26 @@ export class Tables {
     this.#messages.set(table.topic, message);
     return relation;
   }
+
+  /**
+   * Builds the relations of the stream again for tables that have changed since in ways that no message tells: a composite's attributes,
+   * a column dropped and added again under its name.
+   */
+  async renewed(writer: LogWriter): Promise<Relation[]> {
+    const renewed: Relation[] = [];
+    for (const topic of this.#stale) {
+      const table = this.#byTopic.get(topic);
+      const message = this.#messages.get(topic);
+      const previous = this.#relations.get(topic);
+      if (table === undefined || message === undefined || previous === undefined) continue;
+      const relation = await buildRelation(this.#target.name, table, message, previous, { types: this.#types, writer });
+      this.#relations.set(topic, relation);
+      renewed.push(relation);
+    }
+    this.#stale.clear();
+    return renewed;
+  }
+  readonly #stale = new Set<string>();
 
   /**
    * Compares each table with what the log knows of it, and has it read again when rows may have changed without events

@@ -113,3 +113,19 @@ describePostgres('a table of kind stream', (database) => {
     ]);
   });
 });
+
+describePostgres('a table without any identity that matches a pattern', (database) => {
+  it("is left out, said so, and the application's updates go on to work; it is picked up once it has a key", async () => {
+    await database.query('CREATE TABLE t_a (x int PRIMARY KEY)');
+    const pipeline = await TestPipeline.started({ url: database.url, tables: ['public.t_*'] });
+    await database.query('CREATE TABLE t_b (x int); INSERT INTO t_b VALUES (1)');
+    await pipeline.until('a notice of the table', () => pipeline.notices().some((text) => text.includes('t_b')));
+    await database.query('UPDATE t_b SET x = 2');
+    await database.query('ALTER TABLE t_b ADD PRIMARY KEY (x)');
+    await pipeline.until('the table to be captured', () =>
+      pipeline.log.state('shop').has('consistent:shop.public.t_b'),
+    );
+    await database.query('UPDATE t_b SET x = 3');
+    await pipeline.settled('public.t_b');
+  });
+});
