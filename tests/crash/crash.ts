@@ -38,6 +38,8 @@ try {
 }
 
 function summary({
+  compactions,
+  readAgain,
   kills,
   comparisons,
   transactions,
@@ -54,7 +56,7 @@ function summary({
     `${kills} kills in ${seconds} s: no difference`,
     `load: ${transactions} transactions (${kinds.join(', ')})`,
     `${comparisons} comparisons with the database, ${rows} rows of log and sinks equal in the last; sinks compared with the log after every kill`,
-    `log: seq 1 to ${seq} without a gap, ${matched} transactions in the server's order; feed: ${feedCommits} commits, each once`,
+    `log: seq 1 to ${seq} without a gap (${compactions} compactions; ${readAgain} tables asked to be read again), ${matched} transactions in the server's order; feed: ${feedCommits} commits, each once`,
     `reader: ${reader.polls} polls, ${reader.checked} of them checked, at ${reader.commits} commits; no half transaction`,
   ].join('\n');
 }

@@ -18,8 +18,6 @@ export const diskDirectory = '/power-cut-disk';
 
 /** A disk that takes its time to sync, and, with the power, loses what it did not. */
 export function powerCutDisk({ files, random, lying }: DiskOptions): Files {
-  // Its name is in the root folder, which is synced for its sake.
-  const isHere = (path: string): boolean => path === '/' || path.startsWith(diskDirectory);
   const at = (path: string): Files => (isHere(path) ? files : systemFiles);
   const slow = (file: File): File => ({
     ...file,
@@ -41,4 +39,9 @@ export function powerCutDisk({ files, random, lying }: DiskOptions): Files {
     syncDirectory: async (path) => at(path).syncDirectory(path),
     space: async (path) => at(path).space(path),
   };
+}
+
+/** The folder's name is in the root folder, which is synced for its sake. */
+function isHere(path: string): boolean {
+  return path === '/' || path.startsWith(diskDirectory);
 }

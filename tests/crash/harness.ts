@@ -20,7 +20,7 @@ import { Load } from './load.ts';
 import { Oracle } from './oracle.ts';
 import { Program } from './program.ts';
 import { Replay } from './replay.ts';
-import { configuration, createTables, tables } from './schema.ts';
+import { configuration, createTables, sourceName, tables } from './schema.ts';
 
 export interface CrashOptions {
   readonly kills: number;
@@ -45,6 +45,9 @@ export interface CrashResult {
   readonly seq: number;
   readonly feedCommits: number;
   readonly rows: number;
+  readonly compactions: number;
+  /** Times that a table was asked to be read again. */
+  readonly readAgain: number;
   readonly reader: ReaderReport;
   readonly counts: ReadonlyMap<string, number>;
 }
@@ -61,6 +64,8 @@ const killAfterMs = { least: 20, most: 2000 };
 /** Share of the kills whose time runs from the start of the process; the others' runs from when it streams. */
 const fromStart = 0.35;
 const connectedMs = 20_000;
+/** Share of the kills before which a table is asked to be read again. */
+const readAgainShare = 0.4;
 const caughtUpMs = 180_000;
 
 /** Kills tidemark again and again under load; throws a Difference, whose folder is kept, or says what was compared. */
@@ -104,6 +109,8 @@ class CrashRun {
   #comparisons = 0;
   #feedCommits = 0;
   #rows = 0;
+  #compactions = 0;
+  #readAgain = 0;
 
   constructor(directory: string, server: PostgresServer, options: CrashOptions) {
     this.#directory = directory;
@@ -140,6 +147,8 @@ class CrashRun {
       seq: this.#replay.seq,
       feedCommits: this.#feedCommits,
       rows: this.#rows,
+      compactions: this.#compactions,
+      readAgain: this.#readAgain,
       reader,
       counts: this.#load.counts,
     };
@@ -160,9 +169,18 @@ class CrashRun {
     const program = this.#start();
     const afterMs = killAfterMs.least + this.#random() * (killAfterMs.most - killAfterMs.least);
     const counted = this.#random() < fromStart ? 'its start' : 'connecting';
-    if (counted === 'connecting') await program.connected(connectedMs);
+    const again = this.#random() < readAgainShare ? tables[Math.floor(this.#random() * tables.length)] : undefined;
+    if (counted === 'connecting') {
+      await program.connected(connectedMs);
+      // The feed of `journal` has each line once, and would have it again.
+      if (again !== undefined && again !== 'journal') {
+        program.readAgain(`${sourceName}.public.${again}`);
+        this.#readAgain++;
+      }
+    }
     await delay(afterMs);
     await program.kill();
+    this.#compactions += program.compactions;
     this.#expectAlive();
     const state = await this.#look();
     this.#options.say(
@@ -209,7 +227,9 @@ class CrashRun {
     const started = performance.now();
     const client = present(this.#client, 'the connection');
     await this.#load.pause();
-    await this.#start(['--until', 'caught-up']).succeeds(caughtUpMs);
+    const program = this.#start(['--until', 'caught-up']);
+    await program.succeeds(caughtUpMs);
+    this.#compactions += program.compactions;
     this.#expectAlive();
     const copy = copyState(this.#directory);
     await this.#replay.readFrom(join(copy, 'log'));

@@ -4,9 +4,11 @@ import { once } from 'node:events';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { tailOf } from '../servers/process.ts';
 
 const root = join(import.meta.dirname, '..', '..');
+const smallLog = join(import.meta.dirname, 'small-log.ts');
 
 export interface ProgramOptions {
   /** Holds tidemark.yaml and everything that the program writes. */
@@ -21,6 +23,9 @@ export class Program {
   readonly #logFile: string;
   readonly #ended: Promise<unknown>;
   readonly #connected: Promise<void>;
+  #address: string | null = null;
+  /** Compactions that it has told of. */
+  compactions = 0;
 
   constructor({ directory, torn }: ProgramOptions, args: readonly string[] = []) {
     this.#logFile = join(directory, 'tidemark.log');
@@ -30,12 +35,14 @@ export class Program {
     this.#child = spawn(program, [...before, 'run', '-c', join(directory, 'tidemark.yaml'), ...args], {
       cwd: directory,
       stdio: ['ignore', 'inherit', 'pipe'],
-      env: { ...process.env, NO_COLOR: '1' },
+      env: { ...process.env, NO_COLOR: '1', NODE_OPTIONS: `--import=${pathToFileURL(smallLog).href}` },
     });
     this.#ended = once(this.#child, 'close');
     this.#connected = new Promise((resolve) => {
       this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
         appendFileSync(this.#logFile, text);
+        this.#address ??= /"http":"([^"]+)"/.exec(text)?.[1] ?? null;
+        this.compactions += text.split('log compacted').length - 1;
         if (text.includes('source connected')) resolve();
       });
     });
@@ -54,6 +61,16 @@ export class Program {
       delay(deadlineMs, undefined, { signal: deadline.signal }).catch(() => undefined),
     ]);
     deadline.abort();
+  }
+
+  /** Asks for a table to be read again; whatever comes of that, the program may be killed meanwhile. */
+  readAgain(table: string): void {
+    if (this.#address === null) return;
+    void fetch(new URL('/api/v1/snapshot', this.#address), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ table }),
+    }).catch(() => undefined);
   }
 
   /** Ends it as the out-of-memory killer would. Fails when it has ended by itself before. */

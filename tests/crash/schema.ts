@@ -88,5 +88,6 @@ ${sqlite.join('\n')}
   feed: { type: ndjson, path: ./feed.ndjson, from: ${sourceName}.public.journal }
 http: { host: 127.0.0.1, port: 0 }
 disk: { warn: 99%, stop: 100% }
+log_level: debug
 `;
 }
