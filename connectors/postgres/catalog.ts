@@ -131,7 +131,7 @@ export async function readTables(query: Query, pattern?: string): Promise<Catalo
     files: row['files'] as Record<string, string>,
     toastTupleTarget: row['toast_target'] === null ? null : Number(row['toast_target']),
     rowSecurity: row['row_security'] === true,
-    composites: String(row['composites'] ?? ''),
+    composites: typeof row['composites'] === 'string' ? row['composites'] : '',
     fingerprint: String(row['fingerprint']),
   }));
 }

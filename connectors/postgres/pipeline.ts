@@ -8,6 +8,7 @@ import { PostgresChunkReader } from './chunk-reader.ts';
 import { Decoder } from './decoder.ts';
 import { LargeValueStore } from './large-values.ts';
 import type { PostgresOptions } from './options.ts';
+import { planReads } from './prepare.ts';
 import { Pump } from './pump.ts';
 import { rebuildLargeValues, rebuildWindow } from './recover.ts';
 import type { Query } from './session.ts';
@@ -32,8 +33,6 @@ export interface Pipeline {
   readonly decoder: Decoder;
   readonly pump: Pump;
   readonly reader: PostgresChunkReader;
-  /** To be called after the catalog was read again. */
-  readonly renew: () => Promise<void>;
 }
 
 /** What a pipeline asks of the connection that there is at the moment. */
@@ -92,8 +91,11 @@ export async function openPipeline(
       truncates: new TruncateWriter(log, files, directory),
       keyless,
       relation: async (message, txId) => {
+        const known = tables.isCaptured(message.oid);
         const relation = await tables.relation(message, writer, async () => untilSeen(txId, options, session));
-        checkVersions();
+        if (!known && relation !== null)
+          planReads(parts, options, { again: false, barrier: await runningTransactions(query) });
+        else checkVersions();
         return relation;
       },
     },
@@ -112,13 +114,11 @@ export async function openPipeline(
       await query('SELECT pg_current_xact_id()');
     },
   });
+  const parts = { writer, tables, window, snapshotter, largeValues, decoder, pump, reader };
   await requireAllSeen(snapshotter, query);
   await rebuildWindow(log, name, window);
   await rebuildLargeValues(log, name, largeValues, async (topic) => tables.current(topic, writer), decoder.healer);
-  const renew = async (): Promise<void> => {
-    for (const relation of await tables.renewed(writer)) decoder.renew(relation);
-  };
-  return { writer, tables, window, snapshotter, largeValues, decoder, pump, reader, renew };
+  return parts;
 }
 
 function openReader(

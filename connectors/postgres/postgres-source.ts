@@ -237,7 +237,7 @@ export class PostgresSource implements Source {
         });
       if (beat % Math.max(1, Math.round(heartbeatMs / 1_000)) !== 0) continue;
       const { added, removed } = await tables.refresh();
-      await pipeline.renew();
+      for (const relation of await tables.renewed(writer)) decoder.renew(relation);
       if (added.length + removed.length > 0) {
         const changed = await keepPublications(this.#options, tables.all, query);
         planReads(pipeline, this.#options, {

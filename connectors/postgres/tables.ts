@@ -66,6 +66,10 @@ export class Tables {
     return table !== undefined && table.selection.key.length === 0 && (keyOf(table.catalog) ?? []).length === 0;
   }
 
+  isCaptured(oid: number): boolean {
+    return this.#byOid.has(oid);
+  }
+
   /** Changes of each table since the last call. */
   *takeCounts(): Iterable<{ topic: string; create: number; update: number; delete: number }> {
     for (const { topic, counts } of this.#relations.values()) {
@@ -172,6 +176,11 @@ export class Tables {
    * transaction of the message did: a commit can be streamed before it is visible.
    */
   async relation(message: RelationMessage, writer: LogWriter, seen: () => Promise<void>): Promise<Relation | null> {
+    if (!this.#byOid.has(message.oid) && selectionOf(this.#target.tables, message.schema, message.name) !== undefined) {
+      // A publication FOR ALL TABLES sends a new table before the next look at the catalog.
+      await seen();
+      await this.refresh();
+    }
     const table = this.#byOid.get(message.oid);
     if (table === undefined) return null;
     const previous = this.#relations.get(table.topic);
