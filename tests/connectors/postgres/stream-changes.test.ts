@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { lsnOrder } from '../../../model/position.ts';
 import { describePostgres } from '../../servers/suite.ts';
 import { TestPipeline } from './harness.ts';
 
@@ -141,7 +142,8 @@ describePostgres('changes of rows', (database) => {
       `SELECT pg_logical_emit_message(true, 'app', 'hello'), pg_logical_emit_message(false, 'app', 'hello')`,
     );
     const position = await pipeline.caughtUp();
-    expect(pipeline.log.frontier('shop')).toMatchObject({ seq, position });
+    expect(pipeline.log.frontier('shop').seq).toBe(seq);
+    expect(lsnOrder.covers(pipeline.log.frontier('shop').position ?? '0/0', position)).toBe(true);
     expect(await pipeline.events('public.captured')).toEqual([]);
     await pipeline.stop();
   });

@@ -16,7 +16,9 @@ export async function jsonRow(pipeline: TestPipeline, topic: string, id: string)
       while (cursor.next()) {
         const table = present(log.table(cursor.schemaId), 'the table of a change');
         if (table.topic !== `${sourceName}.${topic}` || !cursor.hasAfter) continue;
-        const row: unknown = JSON.parse(rowJsonEncoder(table).stringify(cursor.bytes, cursor.afterStart));
+        const row: unknown = JSON.parse(
+          rowJsonEncoder(table, { poison: 'text' }).stringify(cursor.bytes, cursor.afterStart),
+        );
         if (typeof row === 'object' && row !== null && 'id' in row && String(row.id) === id) found = row;
       }
     }
