@@ -12,7 +12,8 @@ import { TidemarkError } from '../base/errors.ts';
  * The text is UTF-8 exactly as the source prints it (see data-type.ts); a value that is not valid UTF-8 keeps its bytes.
  * Rows are never decoded as a whole: `readFields` finds where the columns are, and a reader asks for those it needs.
  */
-const shortMax = 249;
+/** Values up to this many bytes have one byte of length in front. */
+export const shortValueMax = 249;
 const nullMark = 250;
 const unchangedMark = 251;
 const mediumMark = 252;
@@ -44,7 +45,7 @@ export function readFields(buffer: Buffer, offset: number, columns: number, into
   for (let column = 0; column < columns; column++) {
     const mark = buffer[at++] as number;
     let length = mark;
-    if (mark > shortMax) {
+    if (mark > shortValueMax) {
       if (mark === nullMark || mark === unchangedMark) {
         start[column] = at;
         end[column] = mark === nullMark ? fieldNull : fieldUnchanged;
@@ -77,12 +78,12 @@ function cutRow(buffer: Buffer, offset: number): never {
 
 /** Bytes that a value of `length` bytes takes in a packed row. */
 export function packedSize(length: number): number {
-  return length <= shortMax ? 1 + length : length <= 0xffff ? 3 + length : 5 + length;
+  return length <= shortValueMax ? 1 + length : length <= 0xffff ? 3 + length : 5 + length;
 }
 
 /** Writes the length mark of a value; returns the offset at which its bytes go. The buffer must have room. */
 export function writeLength(into: Buffer, offset: number, length: number): number {
-  if (length <= shortMax) {
+  if (length <= shortValueMax) {
     into[offset] = length;
     return offset + 1;
   }

@@ -121,6 +121,7 @@ export class Snapshotter {
         continue;
       }
       await this.#publisher.publish(waiting, position, timeMs);
+      waiting.chunk.release?.();
       window.close(waiting.read);
     }
     this.#waiting.push(...late);
