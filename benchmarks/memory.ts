@@ -6,7 +6,7 @@ import { insertRows, makeTable, onPostgres } from './pg-load.ts';
 import { ServiceProcess } from './service-process.ts';
 import type { Memory } from './service-process.ts';
 
-/** How long the process rests before its idle memory is looked at. */
+/** How long the process rests before its idle memory is looked at, at most. */
 const restMs = 2_000;
 
 /**
@@ -23,7 +23,7 @@ export async function run(options: { scale: number }): Promise<Figure[]> {
       tables: ['streamed'],
     });
     await idling.caughtUp('streamed');
-    await systemClock.sleep(restMs);
+    await systemClock.sleep(Math.min(restMs, rows / 50));
     const idle = idling.takePeak();
     const cpuBefore = idling.cpuMicros;
     await insertRows(client, 'streamed', 1, rows);
