@@ -35,6 +35,7 @@ export const errorCodes = {
   TABLE_UNKNOWN: { exit: 1, about: 'No table matches a name or pattern in `tables`.' },
   TABLE_NO_KEY: { exit: 1, about: 'A table has no primary key and no replica identity that could stand in for it.' },
   TABLE_CHANGED: { exit: 1, about: 'A table changed in a way that `on_schema_change: stop` does not let pass.' },
+  SLOT_FOREIGN: { exit: 1, about: 'The replication slot belongs to another plugin or database, or is a physical one.' },
   SLOT_IN_USE: { exit: 1, about: 'Another connection is reading from the replication slot.' },
   SLOT_LOST: {
     exit: 1,

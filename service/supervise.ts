@@ -10,6 +10,7 @@ const retryFailedMs = 15_000;
  * Everything else waits for a restart.
  */
 const curable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'SLOT_FOREIGN',
   'SLOT_IN_USE',
   'SLOTS_EXHAUSTED',
   'SOURCE_AUTH',

@@ -46,7 +46,7 @@ export async function* checkPostgres(target: PostgresTarget): AsyncGenerator<Che
           'error',
           'wal_level',
           `is ${String(server['wal_level'])}`,
-          "As a superuser: ALTER SYSTEM SET wal_level = 'logical'; then restart the server.",
+          "As a superuser, and restart the server afterwards: ALTER SYSTEM SET wal_level = 'logical';",
         );
     yield server['replication'] === true
       ? told('ok', 'replication', `role ${String(server['role'])} may replicate`)
@@ -54,7 +54,7 @@ export async function* checkPostgres(target: PostgresTarget): AsyncGenerator<Che
           'error',
           'replication',
           `role ${String(server['role'])} may not replicate`,
-          `As a superuser: ALTER ROLE ${role} REPLICATION; (managed services: GRANT rds_replication TO ${role}; or the like)`,
+          `As a superuser (a managed service has a role to grant instead, such as rds_replication): ALTER ROLE ${role} REPLICATION;`,
         );
     yield* checkSlot(target, query, told, {
       slots: Number(server['slots_left']),
@@ -102,7 +102,7 @@ async function* checkSlot(
       return;
     }
   } catch (error) {
-    if (!isTidemarkError(error, 'SLOT_IN_USE')) throw error;
+    if (!isTidemarkError(error, 'SLOT_FOREIGN')) throw error;
     yield told('error', 'slot', error.message, error.hint);
     return;
   }

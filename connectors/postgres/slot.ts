@@ -124,7 +124,7 @@ export async function readSlot(target: PostgresTarget, query: Query): Promise<Sl
   if (row === undefined) return { kind: 'absent' };
   if (row['plugin'] !== 'pgoutput' || row['here'] !== true) {
     throw new TidemarkError(
-      'SLOT_IN_USE',
+      'SLOT_FOREIGN',
       `slot ${target.slot} belongs to something else (plugin ${String(row['plugin'])})`,
       {
         place: { source: target.name },

@@ -30,6 +30,7 @@ export interface PipelineOptions {
   /** How often the catalog is looked at. Default 100 ms. */
   readonly heartbeatMs?: number;
   readonly startAt?: string;
+  readonly timeouts?: PostgresOptions['timeouts'];
 }
 
 export const sourceName = 'shop';
@@ -48,6 +49,7 @@ export class TestPipeline {
   readonly clock: HeldClock = new HeldClock(systemClock);
   options: PipelineOptions;
   #sql: Client;
+  readonly #sqlUrl: string;
   #log: Log | null = null;
   #source: PostgresSource | null = null;
   #files = new CrashingFiles();
@@ -60,6 +62,7 @@ export class TestPipeline {
     this.options = options;
     this.directory = directory;
     this.#sql = sql;
+    this.#sqlUrl = options.url;
     this.slot = `tm_${process.pid}_${++pipelines}`;
   }
 
@@ -212,6 +215,9 @@ export class TestPipeline {
 
   /** SQL on a connection of the harness. Values arrive as text. */
   async query(sql: string, values?: readonly unknown[]): Promise<Record<string, string | null>[]> {
+    // A server that was restarted, or whose connections were ended, has taken ours along.
+    const connected = await this.#sql.query('SELECT 1').catch(() => null);
+    if (connected === null) this.#sql = await connectTo(this.#sqlUrl);
     const result = await this.#sql.query<Record<string, string | null>>(sql, values ? [...values] : undefined);
     return Array.isArray(result) ? [] : result.rows;
   }
@@ -221,7 +227,7 @@ export class TestPipeline {
   }
 
   #sourceOptions(log: Log): PostgresOptions {
-    const { url, tables, snapshot, heartbeatMs, startAt } = this.options;
+    const { url, tables, snapshot, heartbeatMs, startAt, timeouts } = this.options;
     return {
       name: sourceName,
       url,
@@ -231,6 +237,7 @@ export class TestPipeline {
       snapshot: { mode: 'initial', chunkRows: 1_000, parallel: 2, ...snapshot },
       heartbeatMs: heartbeatMs ?? 100,
       ...(startAt === undefined ? {} : { startAt }),
+      ...(timeouts === undefined ? {} : { timeouts }),
       directory: join(this.directory, 'source'),
       log,
       clock: this.clock,
