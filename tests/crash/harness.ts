@@ -139,6 +139,7 @@ class CrashRun {
     }
     await this.#compare();
     const reader = await this.#stopReader();
+    if (reader.checked === 0 || this.#oracle.matched === 0) throw new Difference('nothing was there to be compared');
     return {
       kills: killed,
       comparisons: this.#comparisons,
@@ -201,6 +202,7 @@ class CrashRun {
     try {
       const seq = db === null ? null : commonCursor(db);
       await this.#replay.readFrom(join(copy, 'log'), seq ?? Infinity);
+      await this.#replay.holdCompaction(join(this.#directory, 'data', 'log'));
       await this.#oracle?.check(this.#replay, { complete: false });
       const newest = `log at seq ${this.#replay.newestSeq}`;
       if (db === null || seq === null) return `${newest}, sinks not filled yet`;
@@ -233,6 +235,7 @@ class CrashRun {
     this.#expectAlive();
     const copy = copyState(this.#directory);
     await this.#replay.readFrom(join(copy, 'log'));
+    await this.#replay.holdCompaction(join(this.#directory, 'data', 'log'));
     await this.#oracle?.check(this.#replay, { complete: true });
     const db = openSink(join(copy, 'sink.db'));
     if (db === null) throw new Difference('there is no sink');

@@ -1,6 +1,8 @@
+import { dirname, join } from 'node:path';
 import { systemClock } from '../../base/clock.ts';
 import { systemFiles } from '../../base/files.ts';
 import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
+import { readManifest, writeManifest } from '../../log/embedded/manifest.ts';
 import { ChangeCursor, opDelete } from '../../model/change.ts';
 import type { Log, Piece } from '../../model/log.ts';
 import { unpackRow } from '../../model/row.ts';
@@ -48,6 +50,17 @@ export class Replay {
     } finally {
       await log.close();
     }
+  }
+
+  /**
+   * Lets compaction take only what was read here: the log in `directory`, whose program must not run, is given a cursor of ours beside
+   * its sinks'.
+   */
+  async holdCompaction(directory: string): Promise<void> {
+    const path = join(directory, sourceName, 'cursors.json');
+    if (this.seq === 0 || !(await systemFiles.exists(dirname(path)))) return;
+    const cursors = await readManifest<Record<string, number>>(systemFiles, path);
+    await writeManifest(systemFiles, path, { ...cursors, 'crash test': this.seq });
   }
 
   async read(log: Log, upTo = Infinity): Promise<void> {

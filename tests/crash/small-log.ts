@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const limits: readonly (readonly [normal: string, small: string])[] = [
   ['?? 32 * mebibyte', '?? 2 * mebibyte'],
   ['?? 256 * mebibyte', '?? 8 * mebibyte'],
-  ['?? 1024 * mebibyte', '?? 64 * mebibyte'],
+  ['?? 1024 * mebibyte', '?? 256 * mebibyte'],
 ];
 
 registerHooks({
