@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import type { Client } from 'pg';
 import { assert } from '../../base/assert.ts';
 import { TidemarkError } from '../../base/errors.ts';
+import { BulkSocket } from './bulk-socket.ts';
 
 /**
  * COPY OUT and START_REPLICATION read straight from a pg client's socket.
@@ -45,6 +46,8 @@ const keptCutBytesMax = 1024 * 1024;
 
 export class CopySocket {
   readonly #socket: Socket;
+  /** The same, when it reads into buffers that it wants back. */
+  readonly #bulk: BulkSocket | null;
   readonly #listeners: ((...args: unknown[]) => void)[];
   #chunks: Buffer[] = [];
   /** The beginning of a message that goes on in the next chunk: its first `#cutBytes` bytes. */
@@ -63,7 +66,7 @@ export class CopySocket {
   readonly #onData = (chunk: Buffer): void => {
     this.#chunks.push(chunk);
     this.#queuedBytes += chunk.length;
-    if (this.#queuedBytes >= queuedBytesMax) this.#socket.pause();
+    if (this.#bulk === null && this.#queuedBytes >= queuedBytesMax) this.#socket.pause();
     this.#wakeUp();
   };
   readonly #onClose = (): void => {
@@ -78,9 +81,13 @@ export class CopySocket {
 
   constructor(client: Client) {
     this.#socket = socketOf(client);
+    this.#bulk = this.#socket instanceof BulkSocket ? this.#socket : null;
     this.#listeners = this.#socket.listeners('data') as ((...args: unknown[]) => void)[];
-    this.#socket.removeAllListeners('data');
-    this.#socket.on('data', this.#onData);
+    if (this.#bulk === null) {
+      this.#socket.removeAllListeners('data');
+      this.#socket.on('data', this.#onData);
+    }
+    this.#bulk?.readInto(this.#onData);
     this.#socket.on('close', this.#onClose);
     this.#socket.on('error', this.#onError);
   }
@@ -102,6 +109,7 @@ export class CopySocket {
         for (const chunk of chunks) {
           const at = await this.#completeCut(chunk, handler);
           if (this.#ready || (await this.#walk(chunk, at, handler))) return;
+          this.#bulk?.recycle();
         }
         const pending = handler.idle?.();
         if (pending !== undefined) await pending;
@@ -232,10 +240,13 @@ export class CopySocket {
   }
 
   #release(): void {
-    this.#socket.off('data', this.#onData);
     this.#socket.off('close', this.#onClose);
     this.#socket.off('error', this.#onError);
-    for (const listener of this.#listeners) this.#socket.on('data', listener);
+    this.#bulk?.readInto(null);
+    if (this.#bulk === null) {
+      this.#socket.off('data', this.#onData);
+      for (const listener of this.#listeners) this.#socket.on('data', listener);
+    }
     if (this.#socket.isPaused()) this.#socket.resume();
   }
 }

@@ -1,7 +1,9 @@
+import { Socket } from 'node:net';
 import { Client } from 'pg';
 import type { ClientConfig } from 'pg';
 import { TidemarkError, isTidemarkError, messageOf, systemCodeOf } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
+import { BulkSocket } from './bulk-socket.ts';
 import { socketOf } from './copy-socket.ts';
 import { defaultTimeouts } from './options.ts';
 import type { PostgresTarget } from './options.ts';
@@ -66,6 +68,8 @@ export function clientConfig(target: PostgresTarget, purpose: string): ClientCon
     client_encoding: 'UTF8',
     connectionTimeoutMillis: (target.timeouts ?? defaultTimeouts).connectMs,
     keepAlive: true,
+    // pg hands over its settings, in which everything that can ask for TLS has been looked at. TLS reads from its socket by itself.
+    stream: (settings?: { ssl?: unknown }) => (settings?.ssl ? new Socket() : new BulkSocket()),
     ...ssl,
   };
 }
