@@ -104,6 +104,16 @@ export class Window {
     this.#current = null;
   }
 
+  /**
+   * The source begins a new history: its transactions cannot be compared with those streamed before. Reads must wait for what runs now
+   * (the barrier of their jobs) in their place.
+   */
+  clear(): void {
+    this.#tracked = [];
+    this.#current = null;
+    this.#bytes = 0;
+  }
+
   /** A read is about to begin; what is seen now is the least that it will see. Its `low` is replaced once it is known. */
   open(): OpenRead {
     const read: OpenRead = { low: this.#seen };

@@ -31,7 +31,7 @@ export async function prepare(
   session: { server: ServerFacts; query: Query; wait: SlotWait },
 ): Promise<Lsn> {
   const { log, name, clock } = options;
-  const { tables, snapshotter, writer, decoder } = pipeline;
+  const { tables, snapshotter, writer, decoder, window } = pipeline;
   const { server, query, wait } = session;
   await tables.refresh();
   tables.requireAll();
@@ -42,6 +42,7 @@ export async function prepare(
   if (start === null) {
     start = await startSlot(options, { slot, again: known !== undefined, query, wait });
     decoder.position = start.position;
+    window.clear();
     snapshotter.changes.set('source', JSON.stringify(server.identity));
   }
   const barrier = [...start.barrier, ...(changed ? await runningTransactions(query) : [])];

@@ -11,6 +11,9 @@ import { connectTo, describePostgresServer } from '../../servers/suite.ts';
 import { TestPipeline } from './harness.ts';
 import type { PipelineOptions } from './harness.ts';
 
+/** What a server answers that is older than any that can be had here. */
+const older: Query = async () => [{ version: 120_022, wal_level: 'logical', standby: false }];
+
 /** Starts a source that cannot go on, and gives what it says. */
 async function failureOf(options: PipelineOptions, cleanUpUrl: string): Promise<TidemarkError> {
   const pipeline = await TestPipeline.create({ ...options, url: cleanUpUrl });
@@ -251,9 +254,7 @@ describePostgresServer('what stands between', {}, (server) => {
 
   it('is refused when the server is too old', async () => {
     const target = { name: 'shop', url: server().url(), tables: [], slot: 'a', publication: 'a' };
-    // Servers older than 13 are not among those that can be had here: their number stands in for them.
-    const query: Query = async () => [{ version: 120_022, wal_level: 'logical', standby: false }];
-    await expect(readServer(target, query)).rejects.toMatchObject({
+    await expect(readServer(target, older)).rejects.toMatchObject({
       code: 'SOURCE_VERSION',
       message: 'PostgreSQL 12 is too old',
     });
