@@ -6,7 +6,7 @@ import { randomFrom } from '../simulation/random.ts';
 import { accounts, bigText, connections } from './schema.ts';
 
 /** Longest pause of a connection between two transactions, in milliseconds. */
-const pauseMsMax = 30;
+const pauseMsMax = 60;
 const addedColumnsMax = 8;
 /** Decoding begins at a record of the transactions under way. The server writes one in 15 s, and would decode again all since at every start. */
 const recordRunningEveryMs = 250;
@@ -296,7 +296,7 @@ const kinds: ReadonlyMap<string, { weight: number; work: Work }> = new Map([
   ['transfer', { weight: 25, work: transfer }],
   ['savepoints', { weight: 8, work: savepoints }],
   ['several', { weight: 8, work: several }],
-  ['large', { weight: 0.4, work: large }],
+  ['large', { weight: 0.2, work: large }],
   ['truncate', { weight: 0.2, work: truncate }],
   ['column', { weight: 0.1, work: items }],
 ]);
