@@ -52,11 +52,14 @@ export class Snapshotter {
     const oldest = window.oldestSeq ?? writer.last.seq + 1;
     const earlier =
       running === undefined || running.ghostsBefore === 0 ? oldest : Math.min(running.ghostsBefore, oldest);
+    // What an unfinished job has left to do, the new one does: two conditions make the whole table.
+    const reread = options.reread || (running?.ghostsBefore ?? 0) > 0;
+    const where = running === undefined || !hasWork(running) || running.where === options.where ? options.where : null;
     // Rows that an unfinished job has published stay right: the new one deletes only what is older than both.
     const job = newJob(topic, clock.monotonic(), {
-      where: options.where,
+      where,
       keyless: isKeyless(topic),
-      ghostsBefore: options.reread && options.where === null && !isKeyless(topic) ? earlier : 0,
+      ghostsBefore: reread && where === null && !isKeyless(topic) ? earlier : 0,
       barrier: [...new Set([...options.barrier, ...(running?.barrier ?? [])])],
     });
     if (running !== undefined) {
@@ -69,6 +72,15 @@ export class Snapshotter {
     this.changes.set(`consistent:${topic}`, null);
     this.#wakeUp();
     return job;
+  }
+
+  /** No read of a job under way may miss these transactions from now on. */
+  waitFor(txIds: readonly string[]): void {
+    if (txIds.length === 0) return;
+    for (const job of this.jobs.values()) {
+      job.barrier = [...new Set([...job.barrier, ...txIds])];
+      this.changes.set(`snapshot:${job.topic}`, storeJob(job));
+    }
   }
 
   /** The table is gone or no longer captured. */
@@ -303,6 +315,11 @@ export class Snapshotter {
     this.#wake.resolve();
     this.#wake = Promise.withResolvers<void>();
   }
+}
+
+/** Whether anything would be missing without the job, but for keys that are read one by one. */
+function hasWork(job: Job): boolean {
+  return job.ranges === null || job.ranges.length > 0 || job.ghostsBefore > 0;
 }
 
 function setBusy(task: Task, busy: boolean): void {

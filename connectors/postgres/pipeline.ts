@@ -94,7 +94,7 @@ export async function openPipeline(
         const known = tables.isCaptured(message.oid);
         const relation = await tables.relation(message, writer, async () => untilSeen(txId, options, session));
         if (!known && relation !== null)
-          planReads(parts, options, { again: false, barrier: await runningTransactions(query) });
+          planReads(parts, options, { again: false, added: new Set(), barrier: await runningTransactions(query) });
         else checkVersions();
         return relation;
       },

@@ -236,14 +236,12 @@ export class PostgresSource implements Source {
           read: 0,
         });
       if (beat % Math.max(1, Math.round(heartbeatMs / 1_000)) !== 0) continue;
-      const { added, removed } = await tables.refresh();
+      await tables.refresh();
       for (const relation of await tables.renewed(writer)) decoder.renew(relation);
-      if (added.length + removed.length > 0) {
-        const changed = await keepPublications(this.#options, tables.all, query);
-        planReads(pipeline, this.#options, {
-          again: false,
-          barrier: changed ? await runningTransactions(query) : [],
-        });
+      const added = tables.takeAdded();
+      if (added !== null) {
+        await keepPublications(this.#options, tables.all, query);
+        planReads(pipeline, this.#options, { again: false, added, barrier: await runningTransactions(query) });
       } else {
         tables.checkVersions(log.state(this.name), snapshotter);
       }

@@ -46,7 +46,8 @@ export async function prepare(
     snapshotter.changes.set('source', JSON.stringify(server.identity));
   }
   const barrier = [...start.barrier, ...(changed ? await runningTransactions(query) : [])];
-  planReads(pipeline, options, { again: start.fresh && known !== undefined, barrier });
+  tables.takeAdded();
+  planReads(pipeline, options, { again: start.fresh && known !== undefined, added: new Set(), barrier });
   const state = snapshotter.changes.take();
   if (state !== undefined) {
     writer.mark({ position: formatLsn(start.position), timeMs: clock.now(), state });
@@ -96,11 +97,14 @@ async function startSlot(
   return { position: asked ?? position, fresh: true, barrier };
 }
 
-/** Decides which tables are to be read: those new to the log, and all when it could not be continued. */
+/**
+ * Decides which tables are to be read: those new to the log, those `added` (another table may have had the name before), and all
+ * when the log could not be continued. No read may miss a transaction of the barrier.
+ */
 export function planReads(
   pipeline: Pipeline,
   options: PostgresOptions,
-  plan: { again: boolean; barrier: readonly string[] },
+  plan: { again: boolean; added: ReadonlySet<string>; barrier: readonly string[] },
 ): void {
   const { tables, snapshotter, writer } = pipeline;
   const state = options.log.state(options.name);
@@ -112,11 +116,12 @@ export function planReads(
   }
   for (const topic of captured) {
     const known = state.has(`consistent:${topic}`) || snapshotter.jobs.has(topic);
-    if (known && !plan.again) continue;
+    if (known && !plan.again && !plan.added.has(topic)) continue;
     if (options.snapshot.mode === 'never' && !plan.again) {
       snapshotter.changes.set(`consistent:${topic}`, JSON.stringify({ seq: writer.last.seq }));
     } else {
       snapshotter.begin(topic, { reread: writer.last.seq > 0, where: null, barrier: plan.barrier });
     }
   }
+  snapshotter.waitFor(plan.barrier);
 }

@@ -79,11 +79,23 @@ export class Tables {
     }
   }
 
-  /** Reads the catalog. TABLE_UNKNOWN when a name without a pattern matches nothing. Returns the topics that were not captured before, and those that are gone. */
-  async refresh(): Promise<{ added: CapturedTable[]; removed: CapturedTable[] }> {
+  /**
+   * Topics whose table is new (or another one under the name) since the last call; null when no table came or went. Kept until asked for, since
+   * whoever looks at the catalog may be the first to see it.
+   */
+  takeAdded(): ReadonlySet<string> | null {
+    const added = this.#differs ? new Set(this.#added) : null;
+    this.#differs = false;
+    this.#added.clear();
+    return added;
+  }
+  #differs = false;
+  readonly #added = new Set<string>();
+
+  /** Reads the catalog. */
+  async refresh(): Promise<void> {
     const { name: source, tables: selections } = this.#target;
     const found = await readTables(this.#query, `^(${selections.map(patternSource).join('|')})$`);
-    const added: CapturedTable[] = [];
     const seen = new Set<number>();
     for (const catalog of found) {
       const selection = selectionOf(selections, catalog.schema, catalog.name);
@@ -101,16 +113,22 @@ export class Tables {
         continue;
       }
       const table = { topic: topicOf(source, catalog.schema, catalog.name), selection, catalog };
+      // Under another name before: another topic.
+      if (known !== undefined) this.#forget(known);
       this.#byOid.set(catalog.oid, table);
       this.#byTopic.set(table.topic, table);
-      added.push(table);
+      this.#added.add(table.topic);
+      this.#differs = true;
     }
-    const removed = [...this.#byOid.values()].filter(({ catalog }) => !seen.has(catalog.oid));
-    for (const table of removed) {
-      this.#byOid.delete(table.catalog.oid);
-      if (this.#byTopic.get(table.topic) === table) this.#byTopic.delete(table.topic);
-    }
-    return { added, removed };
+    for (const [oid, table] of this.#byOid) if (!seen.has(oid)) this.#forget(table);
+  }
+
+  #forget(table: CapturedTable): void {
+    this.#differs = true;
+    this.#byOid.delete(table.catalog.oid);
+    if (this.#byTopic.get(table.topic) !== table) return;
+    this.#byTopic.delete(table.topic);
+    this.#added.delete(table.topic);
   }
 
   /** A pattern must not make the application's updates fail: publishing a table without an identity would. */

@@ -117,12 +117,18 @@ export function aroundReads(
 
 /** Runs `work` right after the `count`-th reading transaction has ended: still before the chunk's second look at the catalog and its HIGH. */
 export function afterReadTransaction(count: number, work: () => Promise<void>): void {
+  afterReadTransactions({ [count]: work });
+}
+
+/** The same at several of them. */
+export function afterReadTransactions(works: Readonly<Record<number, () => Promise<void>>>): void {
   // oxlint-disable-next-line typescript/unbound-method -- called with `this` below
   const original: (this: Client, ...given: unknown[]) => unknown = Client.prototype.query;
   let ended = 0;
   const spy = vi.spyOn(Client.prototype, 'query').mockImplementation(function (this: Client, ...given: unknown[]) {
     const result = original.apply(this, given);
-    if (given[0] !== 'COMMIT' || ++ended !== count) return result;
+    const work = given[0] === 'COMMIT' ? works[++ended] : undefined;
+    if (work === undefined) return result;
     return Promise.resolve(result).then(async (answer) => {
       await work();
       return answer;

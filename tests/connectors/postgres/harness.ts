@@ -5,7 +5,7 @@ import type { Client } from 'pg';
 import { expect, onTestFinished } from 'vitest';
 import { present } from '../../../base/assert.ts';
 import { systemClock } from '../../../base/clock.ts';
-import { isTidemarkError } from '../../../base/errors.ts';
+import { isTidemarkError, messageOf } from '../../../base/errors.ts';
 import type { TidemarkError } from '../../../base/errors.ts';
 import { PostgresSource } from '../../../connectors/postgres/postgres-source.ts';
 import type { PostgresOptions, TableSelection } from '../../../connectors/postgres/options.ts';
@@ -146,10 +146,15 @@ export class TestPipeline {
 
   /** Waits for a condition; fails at once when the source ends by itself. */
   async until<T>(what: string, ask: () => Promise<T | undefined | false> | T | undefined | false): Promise<T> {
-    return until(what, async () => {
-      if (this.#failure !== null) throw this.#failure;
-      return ask();
-    });
+    try {
+      return await until(what, async () => {
+        if (this.#failure !== null) throw this.#failure;
+        return ask();
+      });
+    } catch (error) {
+      const status = JSON.stringify(this.#source?.status(), null, 1);
+      throw new Error(`${messageOf(error)}; the source says ${status}`, { cause: error });
+    }
   }
 
   /** Waits until the source ends by itself; returns why. */

@@ -205,6 +205,25 @@ describePostgres('reading a table again', (database) => {
     await pipeline.settled('public.partial');
   });
 
+  it('with a condition while all of it is read leaves nothing unread', async () => {
+    await database.query(
+      `CREATE TABLE narrowed (id int PRIMARY KEY, v text); INSERT INTO narrowed SELECT i, 'old' FROM generate_series(1, 40) i`,
+    );
+    const pipeline = await TestPipeline.create({
+      url: database.url,
+      tables: ['public.narrowed'],
+      snapshot: { chunkRows: 5, parallel: 1 },
+    });
+    const asked: Promise<void>[] = [];
+    afterReadTransaction(3, async () => {
+      asked.push(pipeline.source.snapshot('shop.public.narrowed', 'id < 5'));
+    });
+    await pipeline.start();
+    await pipeline.until('the second read to be asked for', () => asked.length > 0);
+    await Promise.all(asked);
+    await pipeline.settled('public.narrowed');
+  });
+
   it('again while it is still being read begins anew, and ends both', async () => {
     await database.query(
       `CREATE TABLE twice (id int PRIMARY KEY, v text); INSERT INTO twice SELECT i, 'old' FROM generate_series(1, 40) i`,
