@@ -4,7 +4,8 @@
  */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../base/errors.ts';
-import { runCrash } from './harness.ts';
+import { startPostgres } from '../servers/postgres.ts';
+import { crashServer, runCrash } from './harness.ts';
 import type { CrashResult } from './harness.ts';
 
 const { values } = parseArgs({
@@ -20,8 +21,9 @@ const { values } = parseArgs({
 
 const started = performance.now();
 console.log(`seed ${values.seed}`);
+const server = await startPostgres(crashServer);
 try {
-  const result = await runCrash({
+  const result = await runCrash(server, {
     kills: Number(values.kills),
     seed: Number(values.seed),
     minutes: Number(values.minutes),
@@ -35,6 +37,8 @@ try {
   console.log(`FAILED with seed ${values.seed}: ${messageOf(error)}`);
   if (!(error instanceof Error && error.name === 'Difference')) console.log(error);
   process.exitCode = 1;
+} finally {
+  await server.stop('immediate');
 }
 
 function summary({

@@ -8,8 +8,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { present } from '../../base/assert.ts';
-import { startPostgres } from '../servers/postgres.ts';
-import type { PostgresServer } from '../servers/postgres.ts';
+import type { PostgresOptions, PostgresServer } from '../servers/postgres.ts';
 import { removeDirectory, watchOver } from '../servers/process.ts';
 import { connectTo } from '../servers/suite.ts';
 import { randomFrom } from '../simulation/random.ts';
@@ -68,13 +67,18 @@ const connectedMs = 20_000;
 const readAgainShare = 0.4;
 const caughtUpMs = 180_000;
 
-/** Kills tidemark again and again under load; throws a Difference, whose folder is kept, or says what was compared. */
-export async function runCrash(options: CrashOptions): Promise<CrashResult> {
+/** The server to run against: one that streams transactions early. */
+export const crashServer: PostgresOptions = {
+  major: 17,
+  settings: { logical_decoding_work_mem: '64kB', max_wal_size: '4GB' },
+};
+
+/**
+ * Kills tidemark again and again under load on a server that nobody has used yet; throws a Difference, whose folder is kept, or says
+ * what was compared.
+ */
+export async function runCrash(server: PostgresServer, options: CrashOptions): Promise<CrashResult> {
   const directory = mkdtempSync(join(tmpdir(), 'tidemark-crash-'));
-  const server = await startPostgres({
-    major: 17,
-    settings: { logical_decoding_work_mem: '64kB', max_wal_size: '4GB', track_commit_timestamp: true },
-  });
   const watch = watchOver(directory);
   const run = new CrashRun(directory, server, options);
   let kept = !options.torn;
@@ -90,7 +94,6 @@ export async function runCrash(options: CrashOptions): Promise<CrashResult> {
     }
     removeDirectory(directory);
     watch.release();
-    await server.stop('immediate');
   }
 }
 
