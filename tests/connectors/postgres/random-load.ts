@@ -18,6 +18,11 @@ const states = new Set(['40P01', '23505', '40001']);
 export class Writer {
   readonly #client: Client;
   readonly #random: () => number;
+  /**
+   * Whether tables may be truncated. Not while a slot is made: PostgreSQL (17.10 at least) can leave such a slot unable to decode
+   * ("could not map filenumber"), which is no concern of these tests.
+   */
+  truncates = false;
 
   private constructor(client: Client, random: () => number) {
     this.#client = client;
@@ -78,7 +83,7 @@ export class Writer {
       case 11:
         return `INSERT INTO docs SELECT i, 1, NULL, 'many' FROM generate_series(${1000 + id}, ${1000 + id + 50}) i ON CONFLICT (id) DO UPDATE SET note = 'again'`;
       default:
-        return this.#random() < 0.08
+        return this.truncates && this.#random() < 0.08
           ? `TRUNCATE ${this.#random() < 0.5 ? 'pairs' : 'docs'}`
           : `UPDATE docs SET note = note || '.' WHERE id % 50 = ${id % 50}`;
     }

@@ -35,11 +35,13 @@ describePostgresServer('tables that change all the while they are read', invisib
     onTestFinished(() => {
       writing.on = false;
     });
-    const work = async (settings: string): Promise<void> => {
-      const writer = await Writer.open(url, randomFrom(random() * 2 ** 31), settings);
+    const opened: Writer[] = [];
+    const work = async (part: number, settings: string): Promise<void> => {
+      const writer = await Writer.open(url, randomFrom(seed + part), settings);
+      opened.push(writer);
       while (writing.on) await writer.transaction();
     };
-    const writers = Promise.all([work(''), work(''), work('SET synchronous_commit = on')]);
+    const writers = Promise.all([work(1, ''), work(2, ''), work(3, 'SET synchronous_commit = on')]);
     const held = { on: true };
     const failed = writers.finally(() => {
       held.on = false;
@@ -47,15 +49,17 @@ describePostgresServer('tables that change all the while they are read', invisib
     failed.catch(() => undefined);
     // Commits of the third writer stay invisible until somebody lets them go.
     const release = async (): Promise<void> => {
+      const delay = randomFrom(seed + 4);
       while (held.on) {
         await admin.query(
           `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = '${database}'`,
         );
-        await pipeline.clock.sleep(random() * 60);
+        await pipeline.clock.sleep(delay() * 60);
       }
     };
     const releasing = release();
     await pipeline.start();
+    for (const writer of opened) writer.truncates = true;
     for (let step = 0; step < 6; step++) {
       const target = reads + 1 + Math.floor(random() * 15);
       await Promise.race([
