@@ -77,6 +77,8 @@ describePostgresServer('the position of a source', {}, (server) => {
     const disk = new SlowDisk();
     const pipeline = await TestPipeline.started({ url: server().url(), tables: ['public.orders'], timeouts });
     await pipeline.settled('public.orders');
+    // Before the pipeline's own clean-up, which waits for the disk.
+    onTestFinished(() => disk.release());
     disk.hold();
     const before = await lsnOf('SELECT pg_current_wal_insert_lsn() AS lsn');
     await admin.query(`INSERT INTO orders (note) VALUES ('held')`);
