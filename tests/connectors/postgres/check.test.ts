@@ -19,6 +19,13 @@ function selection(table: string, rest: Partial<TableSelection> = {}): TableSele
   };
 }
 
+/** The lines that are not ok, by what they are about. */
+function complaints(results: readonly CheckResult[]): Map<string, CheckResult> {
+  return new Map(
+    results.filter(({ level }) => level !== 'ok').map((result) => [result.subject.replace('shop: ', ''), result]),
+  );
+}
+
 describePostgresServer('check', { auth: 'scram-sha-256', settings: { max_replication_slots: 3 } }, (server) => {
   let admin: Client;
   beforeAll(async () => {
@@ -43,12 +50,8 @@ describePostgresServer('check', { auth: 'scram-sha-256', settings: { max_replica
     return results;
   }
 
-  /** The lines that are not ok, by what they are about. */
-  function complaints(results: readonly CheckResult[]): Map<string, CheckResult> {
-    return new Map(
-      results.filter(({ level }) => level !== 'ok').map((result) => [result.subject.replace('shop: ', ''), result]),
-    );
-  }
+  const line = async (slot: string): Promise<CheckResult | undefined> =>
+    (await check({ slot })).find(({ subject }) => subject === 'shop: slot');
 
   async function fix(result: CheckResult | undefined): Promise<void> {
     const [statements] = /(?:ALTER|GRANT|CREATE|DROP|SELECT) [\s\S]*;/.exec(result?.fix ?? '') ?? [];
@@ -112,8 +115,6 @@ describePostgresServer('check', { auth: 'scram-sha-256', settings: { max_replica
   });
 
   it('sees the slot: to be made, there, in use, of something else, and none left', async () => {
-    const line = async (slot: string): Promise<CheckResult | undefined> =>
-      (await check({ slot })).find(({ subject }) => subject === 'shop: slot');
     expect(await line('sl')).toMatchObject({ level: 'ok', message: expect.stringContaining('3 slots are free') });
     await admin.query(
       `SELECT pg_create_logical_replication_slot('sl', 'pgoutput'), pg_create_physical_replication_slot('phys'), pg_create_physical_replication_slot('more')`,
