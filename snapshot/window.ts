@@ -72,6 +72,11 @@ export class Window {
     return true;
   }
 
+  /** A transaction that may have been streamed, as number `seq` or later, and whose keys are not to be had any more. */
+  addUnknown(txId: string, seq: number): void {
+    if (!this.#seen.includes(txId)) this.#tracked.push({ txId, seq, keys: null, truncated: new Set(), bytes: 0 });
+  }
+
   /** The transaction begun last touched a key. */
   add(topic: string, buffer: Buffer, keyStart: number, keyEnd: number): void {
     const current = this.#current;

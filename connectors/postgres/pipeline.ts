@@ -116,7 +116,7 @@ export async function openPipeline(
   });
   const parts = { writer, tables, window, snapshotter, largeValues, decoder, pump, reader };
   await requireAllSeen(snapshotter, query);
-  await rebuildWindow(log, name, window);
+  await rebuildWindow(log, name, window, async () => runningTransactions(query));
   await rebuildLargeValues(log, name, largeValues, async (topic) => tables.current(topic, writer), decoder.healer);
   return parts;
 }

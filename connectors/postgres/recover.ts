@@ -8,15 +8,26 @@ import type { Relation } from './relations.ts';
 
 /**
  * Fills the window again after a restart: the keys of transactions that the log holds and that reads may not see yet. The state
- * `visible` is the number up to which all were seen when it was written.
+ * `visible` is the number up to which all were seen when it was written. Where the log was compacted since, it no longer tells which
+ * transaction changed what: those still running (`running` asks) may be among them.
  */
-export async function rebuildWindow(log: Log, stream: string, window: Window): Promise<void> {
+export async function rebuildWindow(
+  log: Log,
+  stream: string,
+  window: Window,
+  running: () => Promise<readonly string[]>,
+): Promise<void> {
   const fromSeq = Math.max(0, Number(log.state(stream).get('visible') ?? 0));
   const reader = log.read(stream, { fromSeq, follow: false });
   const cursor = new ChangeCursor();
   let tracked = false;
+  let compacted = false;
   for (let batch = await reader.next(); batch !== null; batch = await reader.next()) {
     for (const piece of batch.pieces) {
+      if (piece.kind !== 'transaction' && !compacted) {
+        compacted = true;
+        for (const txId of await running()) window.addUnknown(txId, fromSeq + 1);
+      }
       if (piece.snapshot || piece.kind !== 'transaction') continue;
       if (piece.first) tracked = window.begin(piece.txId, piece.seq);
       if (tracked) {

@@ -72,6 +72,18 @@ describe('the window', () => {
     expect(window.displacement(topic, seeing())).toEqual({ kind: 'keys', keys: new Set(['a']) });
   });
 
+  it('knows that it does not know the keys of a transaction that the log no longer tells apart', () => {
+    const window = new Window(seeing(1), 1e6);
+    window.addUnknown('1', 5);
+    window.addUnknown('2', 5);
+    stream(window, 3, ['c']);
+    expect(window.oldestSeq).toBe(5);
+    expect(window.displacement(topic, seeing(1))).toEqual({ kind: 'unknown', txId: '2' });
+    expect(window.displacement(topic, seeing(1, 2))).toEqual({ kind: 'keys', keys: new Set(['c']) });
+    window.saw(seeing(1, 2, 3));
+    expect(window.hasUnseen).toBe(false);
+  });
+
   it('drops the keys of the largest transaction beyond its limit, and knows that it does not know them', () => {
     const window = new Window(seeing(), 1_000);
     stream(window, 1, ['a']);

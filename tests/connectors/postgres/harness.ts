@@ -31,6 +31,8 @@ export interface PipelineOptions {
   readonly heartbeatMs?: number;
   readonly startAt?: string;
   readonly timeouts?: PostgresOptions['timeouts'];
+  /** Length from which on a segment of the log is followed by another. */
+  readonly segmentBytes?: number;
 }
 
 export const sourceName = 'shop';
@@ -105,6 +107,7 @@ export class TestPipeline {
       directory: join(this.directory, 'log'),
       files: this.#files,
       clock: systemClock,
+      ...(this.options.segmentBytes === undefined ? {} : { segmentBytes: this.options.segmentBytes }),
     });
     this.#log = log;
     this.#source = new PostgresSource(this.#sourceOptions(log));

@@ -196,6 +196,41 @@ describePostgresServer('a commit that is streamed before it is visible', invisib
     await pipeline.settled(`public.${table}`);
   });
 
+  it('is not undone after a crash, when the log was compacted over it', async () => {
+    const pipeline = await withRows('compacted', 8);
+    pipeline.options = { ...pipeline.options, segmentBytes: 4_096 };
+    let gate = new Gate();
+    aroundReads(async (request, read, signal) => {
+      if (request.range.after !== null) {
+        const stopped = new Promise<void>((resolve) =>
+          signal.addEventListener('abort', () => resolve(), { once: true }),
+        );
+        await Promise.race([gate.pass(), stopped]);
+      }
+      return read();
+    });
+    await pipeline.start();
+    await gate.arrived;
+    const invisible = await commitInvisibly(
+      server().url(),
+      `UPDATE compacted SET v = 'new' WHERE id IN (2, 3, 8); DELETE FROM compacted WHERE id = 5`,
+    );
+    await streamed(pipeline, 'public.compacted', invisible.xid);
+    await pipeline.query(`INSERT INTO compacted SELECT i, repeat('filler', 100) FROM generate_series(100, 120) i`);
+    await pipeline.query(`DELETE FROM compacted WHERE id >= 100`);
+    await pipeline.reached(await pipeline.source.currentPosition());
+    await pipeline.log.compact('shop');
+    const topics = await pipeline.log.topics();
+    expect(topics[0]?.compactedSeq).toBeGreaterThan(1);
+    await pipeline.crash();
+    gate = new Gate();
+    gate.open();
+    await pipeline.start();
+    await pipeline.until('the snapshot to wait', () => pipeline.source.status().snapshot.waitingFor !== null);
+    await invisible.release();
+    await pipeline.settled('public.compacted');
+  });
+
   it('makes reads wait for it when its keys no longer fit in memory', async () => {
     const pipeline = await withRows('huge');
     pipeline.options = { ...pipeline.options, snapshot: { chunkRows: 100_000, parallel: 1 } };
