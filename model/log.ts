@@ -91,6 +91,8 @@ export interface ReadOptions {
   readonly topics?: ReadonlySet<string>;
   /** End at the frontier of the moment instead of waiting for more. */
   readonly follow: boolean;
+  /** A batch is valid until the next call of `next` only: the reader may then read into the same memory. Otherwise as long as it is held. */
+  readonly reuse?: boolean;
   readonly signal?: AbortSignal;
 }
 

@@ -132,7 +132,8 @@ export class SinkGroup {
 
   #read(lane: Lane, signal: AbortSignal): void {
     const topics = new Set(lane.sinks.map(({ topic }) => topic));
-    lane.reader = this.#deps.log.read(lane.stream, { fromSeq: lane.cursor.seq, topics, follow: true, signal });
+    const options = { fromSeq: lane.cursor.seq, topics, follow: true, reuse: true, signal };
+    lane.reader = this.#deps.log.read(lane.stream, options);
   }
 
   async #deliver(signal: AbortSignal): Promise<void> {

@@ -266,7 +266,7 @@ export class Snapshotter {
   /** Something to do, or null at the moment. Two workers must not be given the same: mark it before anything is awaited. */
   #nextTask(): Task | null {
     const { parallel } = this.#options;
-    if (this.#waiting.length >= 2 * parallel) return null;
+    if (this.#waiting.length >= parallel) return null;
     for (const job of this.jobs.values()) {
       if (job.keyless && job.ranges === null) {
         const rows = this.#options.keyless.rows(job.topic);

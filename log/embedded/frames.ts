@@ -3,6 +3,8 @@ import type { File } from '../../base/files.ts';
 import { corrupt, frameHeader, frameHeaderBytes, readFrameHeader } from './format.ts';
 
 const blockBytesDefault = 1024 * 1024;
+/** A block larger than this was made for a huge row, and is not kept for those that follow. */
+const keptBlockBytesMax = 4 * blockBytesDefault;
 
 /**
  * Reads the frames of a file one after the other, in large blocks, checking every checksum. Bytes are looked at in memory by
@@ -84,7 +86,8 @@ export class FrameReader {
   async #load(start: number, kept: number, wanted: number): Promise<void> {
     const from = start - this.#bufferOffset;
     const size = Math.max(wanted, kept);
-    const into = this.#reuse && this.buffer.length >= size ? this.buffer : Buffer.allocUnsafeSlow(size);
+    const isKept = this.#reuse && this.buffer.length >= size && this.buffer.length <= keptBlockBytesMax;
+    const into = isKept ? this.buffer : Buffer.allocUnsafeSlow(size);
     if (kept > 0) this.buffer.copy(into, 0, from, from + kept);
     const read = size > kept ? await this.#file.read(into.subarray(kept, size), start + kept) : 0;
     this.buffer = into;

@@ -135,7 +135,7 @@ export class StreamReader implements LogReader {
   }
 
   #framesOf(segment: Segment, file: File, offset: number): FrameReader {
-    return new FrameReader({ file, path: segment.path, salt: segment.salt }, offset, false);
+    return new FrameReader({ file, path: segment.path, salt: segment.salt }, offset, this.#options.reuse === true);
   }
 
   async #leave(): Promise<void> {
