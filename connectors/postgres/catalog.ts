@@ -87,7 +87,10 @@ const tablesQuery = `
       THEN (SELECT coalesce(sum(greatest(leaf.reltuples, 0)), 0) FROM pg_catalog.pg_partition_tree(c.oid) tree
             JOIN pg_catalog.pg_class leaf ON leaf.oid = tree.relid WHERE tree.isleaf)
       ELSE CASE WHEN c.reltuples > 0 THEN c.reltuples
-        -- Never analysed: a guess from the size on disk, at 100 bytes a row.
+        -- Never analysed.
+        WHEN pg_catalog.pg_stat_get_live_tuples(c.oid) > 0 THEN pg_catalog.pg_stat_get_live_tuples(c.oid)
+        -- Asking for the size on disk (100 bytes a row are a guess) would wait for whoever alters the table.
+        WHEN EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.relation = c.oid AND l.mode = 'AccessExclusiveLock') THEN 0
         ELSE pg_catalog.pg_relation_size(c.oid) / 100 END
     END::float8 AS rows,
     CASE WHEN c.relkind = 'p'
