@@ -3,6 +3,17 @@ import { connectTo, describePostgresServer } from '../../servers/suite.ts';
 import { TestPipeline } from './harness.ts';
 import { commitInvisibly, invisibleCommits } from './invisible.ts';
 
+/** Waits until the server has sent all there is. */
+async function sent(pipeline: TestPipeline): Promise<void> {
+  await pipeline.until('everything to be sent', async () => {
+    const rows = await pipeline.query(
+      `SELECT sent_lsn >= pg_current_wal_flush_lsn() AS yes FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid WHERE slot_name = $1`,
+      [pipeline.slot],
+    );
+    return rows[0]?.['yes'] === 't';
+  });
+}
+
 describePostgresServer(
   'a table altered by a commit that is streamed before it is visible',
   invisibleCommits,
@@ -16,17 +27,6 @@ describePostgresServer(
       const pipeline = await TestPipeline.started({ url: server().url(), tables: [`public.${table}`] });
       await pipeline.settled(`public.${table}`);
       return pipeline;
-    }
-
-    /** Waits until the server has sent all there is. */
-    async function sent(pipeline: TestPipeline): Promise<void> {
-      await pipeline.until('everything to be sent', async () => {
-        const rows = await pipeline.query(
-          `SELECT sent_lsn >= pg_current_wal_flush_lsn() AS yes FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid WHERE slot_name = $1`,
-          [pipeline.slot],
-        );
-        return rows[0]?.['yes'] === 't';
-      });
     }
 
     it('has its columns told apart by what the commit made of them', async () => {
