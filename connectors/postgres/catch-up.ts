@@ -43,13 +43,14 @@ export async function catchUp(
         `SELECT pg_catalog.pg_replication_slot_advance(${literal(options.slot)}, ${literal(formatLsn(position))})`,
       );
       let changes = 0;
+      let isFirst = true;
       await new CopySocket(client).run(`COPY (${peekQuery(options)}) TO STDOUT (FORMAT binary)`, {
         data: (buffer, start, end) => {
-          const at =
-            start +
-            (buffer.compare(signature, 0, signature.length, start, start + signature.length) === 0
-              ? copyHeaderBytes
-              : 0);
+          // Only what comes first can begin with the header; the server may send it by itself or with the first tuple.
+          const hasHeader =
+            isFirst && buffer.compare(signature, 0, signature.length, start, start + signature.length) === 0;
+          isFirst = false;
+          const at = hasHeader ? start + copyHeaderBytes : start;
           // A tuple: i16 fields, i32 length and the bytes of each; the trailer's count is -1.
           if (at + 2 > end || buffer.readInt16BE(at) < 0) return undefined;
           changes++;
