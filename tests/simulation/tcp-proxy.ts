@@ -67,8 +67,10 @@ export class TcpProxy {
     for (const link of this.#links) this.#apply(link);
   }
 
+  /** The network is whole again. */
   resume(): void {
     this.#stalled.clear();
+    this.#cutAfter = null;
     this.#refusing = false;
     for (const link of this.#links) this.#apply(link);
   }
