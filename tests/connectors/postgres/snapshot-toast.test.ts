@@ -164,6 +164,26 @@ describePostgres('a large value that an update leaves out', (database) => {
     expect(keys).toBeGreaterThan(0);
   });
 
+  it('stays missing when its row came back while a read that did not find it was open', async () => {
+    const pipeline = await withDocuments('coming_back');
+    let ranges = 0;
+    let keys = 0;
+    aroundReads(async (request, read) => {
+      if (request.keys === undefined && ++ranges === 2) {
+        await database.query(`UPDATE coming_back SET id = -id, n = 1 WHERE id IN (7, 12)`);
+        await pipeline.reached(await pipeline.source.currentPosition());
+      }
+      if (request.keys === undefined || ++keys > 1) return read();
+      await database.query(`DELETE FROM coming_back WHERE id = -7`);
+      const chunk = await read();
+      await database.query(`UPDATE coming_back SET id = -7 WHERE id = -12`);
+      return { ...chunk, high: await pipeline.source.currentPosition() };
+    });
+    await pipeline.start();
+    await pipeline.settled('public.coming_back');
+    expect(keys).toBeGreaterThan(1);
+  });
+
   it('is still known to be missing after a crash', async () => {
     const pipeline = await withDocuments('crashing');
     const gate = new Gate();

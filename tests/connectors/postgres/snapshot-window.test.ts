@@ -68,6 +68,27 @@ describePostgres('a snapshot', (database) => {
     expect((await pipeline.replay('public.emptied')).size).toBe(2);
   });
 
+  it('does not bring back rows that a TRUNCATE took between the last look at the table and the end of the window', async () => {
+    await database.query(
+      `CREATE TABLE late_cut (id int PRIMARY KEY, v text); INSERT INTO late_cut SELECT i, 'old' FROM generate_series(1, 30) i`,
+    );
+    const pipeline = await TestPipeline.create({
+      url: database.url,
+      tables: ['public.late_cut'],
+      snapshot: { chunkRows: 10, parallel: 1 },
+    });
+    let reads = 0;
+    aroundReads(async (_request, read) => {
+      const chunk = await read();
+      if (++reads !== 2) return chunk;
+      await database.query(`TRUNCATE late_cut; INSERT INTO late_cut VALUES (12, 'new')`);
+      return { ...chunk, high: await pipeline.source.currentPosition() };
+    });
+    await pipeline.start();
+    await pipeline.settled('public.late_cut');
+    expect((await pipeline.replay('public.late_cut')).size).toBe(1);
+  });
+
   it('does not bring back rows of any open chunk that a TRUNCATE took, with several read at once', async () => {
     await database.query(
       `CREATE TABLE wiped (id int PRIMARY KEY, v text); INSERT INTO wiped SELECT i, 'old' FROM generate_series(1, 3000) i; ANALYZE wiped`,
@@ -109,6 +130,11 @@ describePostgres('a snapshot', (database) => {
     expect(stable).toContain(false);
     const values = [...(await pipeline.replay('public.retyped')).values()];
     expect(values.map((row) => row.get(3))).toEqual(values.map(() => 'w'));
+    // The chunk that was read as the table had been (ids 11 to 20) was not published as such.
+    const old = (await pipeline.events('public.retyped')).filter(({ after }) => after?.has(3) === false);
+    expect(new Set(old.map(({ after }) => Number(after?.get(1))))).toEqual(
+      new Set(Array.from({ length: 10 }, (_, index) => index + 1)),
+    );
   });
 
   it('reads a table again that was rewritten after its last chunk, however quiet it is', async () => {
