@@ -123,4 +123,28 @@ describePostgresServer('a transaction that the stream leaves out', invisibleComm
     await open.commit();
     await pipeline.settled('public.order_1', 'public.order_2');
   });
+
+  it.each(['stopped', 'running'] as const)(
+    'because it began before a table was made again under its name is waited for, %s meanwhile',
+    async (during) => {
+      const url = server().url();
+      const table = `reborn_${during}`;
+      const pipeline = await TestPipeline.create({ url, tables: [`public.${table}*`] });
+      const make = `CREATE TABLE ${table} (id int PRIMARY KEY, v text); INSERT INTO ${table} VALUES (1, 'old'), (2, 'old')`;
+      await pipeline.query(make);
+      await pipeline.start();
+      await pipeline.settled(`public.${table}`);
+      const letGo = pipeline.clock.hold(100);
+      if (during === 'stopped') await pipeline.stop();
+      await pipeline.query(`DROP TABLE ${table}; ${make}`);
+      const open = await Session.open(url);
+      await open.begin(`UPDATE ${table} SET v = 'new' WHERE id = 1; DELETE FROM ${table} WHERE id = 2`);
+      letGo();
+      if (during === 'stopped') await pipeline.start();
+      await pipeline.until('the snapshot to wait', () => pipeline.source.status().snapshot.waitingFor !== null);
+      await open.query(`INSERT INTO ${table} VALUES (3, 'new')`);
+      await open.commit();
+      await pipeline.settled(`public.${table}`);
+    },
+  );
 });
