@@ -5,7 +5,6 @@ import { TidemarkError } from '../../../base/errors.ts';
 import type { File, Files } from '../../../base/files.ts';
 import { systemFiles } from '../../../base/files.ts';
 import { PostgresChunkReader } from '../../../connectors/postgres/chunk-reader.ts';
-import { Snapshotter } from '../../../snapshot/snapshotter.ts';
 import type { Chunk, ChunkRequest } from '../../../snapshot/port.ts';
 
 /** Files that fail every call from a moment on, as for a process that is gone. */
@@ -135,29 +134,6 @@ export function afterReadTransactions(works: Readonly<Record<number, () => Promi
     });
   });
   onTestFinished(() => spy.mockRestore());
-}
-
-/** Holds the stream at the next points between transactions where chunks are published, until the returned function is called. */
-export function holdStream(): { reached: Promise<void>; release: () => void } {
-  // oxlint-disable-next-line typescript/unbound-method -- called with `this` below
-  const original = Snapshotter.prototype.reached;
-  const held = Promise.withResolvers<void>();
-  const reached = Promise.withResolvers<void>();
-  const spy = vi.spyOn(Snapshotter.prototype, 'reached').mockImplementation(async function (
-    this: Snapshotter,
-    position,
-    timeMs,
-  ) {
-    reached.resolve();
-    await held.promise;
-    await original.call(this, position, timeMs);
-  });
-  const release = (): void => {
-    held.resolve();
-    spy.mockRestore();
-  };
-  onTestFinished(release);
-  return { reached: reached.promise, release };
 }
 
 /** A gate that somebody waits at until it is opened. */
