@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { TidemarkError } from '../../base/errors.ts';
 import type { ChangeBatch } from '../../model/change.ts';
-import { formatLsn } from '../../model/position.ts';
+import { formatLsn, parseLsn } from '../../model/position.ts';
 import type { Chunk, ChunkReader, ChunkRequest, KeyRange, Visibility } from '../../snapshot/port.ts';
 import { fingerprintQuery } from './catalog.ts';
 import { CopySocket } from './copy-socket.ts';
@@ -11,12 +11,14 @@ import { PiecePool, RowPacker } from './row-packer.ts';
 import { connect, destroy, identifier, literal, queryOf, sourceError } from './session.ts';
 import type { Query } from './session.ts';
 import { sessionsOf } from './sessions.ts';
-import { currentSnapshot, insertPosition } from './slot.ts';
+import { currentSnapshot, insertPosition, withoutPageHeader } from './slot.ts';
 import type { ServerFacts } from './slot.ts';
 import { PgSnapshot } from './visibility.ts';
 
 /** A chunk that grows beyond this many bytes ends early, at the row that it has come to. */
 const chunkBytesMax = 8 * 1024 * 1024;
+/** What a chunk should come to once the table's rows are known: large enough that its few questions do not count. */
+const chunkBytesWanted = 2 * 1024 * 1024;
 /** A table is split at the keys of about this many sampled rows. */
 const sampleRows = 4_000;
 /** A read that has begun to send rows and then sends nothing for so long is given up. */
@@ -159,24 +161,23 @@ export class PostgresChunkReader implements ChunkReader {
     const average = this.#rowBytes.get(request.topic) ?? 0;
     const limit = Math.max(
       1,
-      Math.min(request.rowsMax, average > 0 ? Math.floor(chunkBytesMax / average) : request.rowsMax),
+      Math.min(request.rowsMax, average > 0 ? Math.floor(chunkBytesWanted / average) : request.rowsMax),
     );
     const collected = await this.#copy(client, relation, chunkQuery(relation, request, limit), chunkBytesMax);
     if (collected.rows > 0) this.#rowBytes.set(request.topic, collected.bytes / collected.rows);
-    const after = collected.cut ? this.#context.query : query;
+    // A connection whose COPY was cut short is gone, and its transaction with it.
     if (!collected.cut) await query('COMMIT');
-    const [now] = await after(fingerprintQuery(relation.oid));
-    const high = await insertPosition(after, server());
+    const now = await endOfRead(collected.cut ? this.#context.query : query, relation);
     const whole = request.keys !== undefined || (!collected.cut && collected.rows < limit);
     return {
       table: relation.table,
       low,
-      high: formatLsn(high),
+      high: formatLsn(withoutPageHeader(parseLsn(now.lsn), server())),
       batches: collected.batches,
       release: collected.release,
       rows: collected.rows,
       lastKey: whole ? null : collected.lastKey,
-      stable: now?.['fingerprint'] === opened.fingerprint,
+      stable: now.fingerprint === opened.fingerprint,
       cut: collected.cut,
     };
   }
@@ -188,20 +189,17 @@ export class PostgresChunkReader implements ChunkReader {
       // Taken with the relation, since whoever refreshes the catalog meanwhile makes the relation the older of the two.
       const expected = this.#context.fingerprint(topic);
       const relation = await this.#context.relation(topic);
-      await query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      // What any SELECT takes: keeps TRUNCATE and rewrites, which ignore snapshots, out. Taken before the snapshot, which the next statement takes.
-      await query(`LOCK TABLE ${tableName(relation)} IN ACCESS SHARE MODE`);
+      // LOCK takes what any SELECT takes: it keeps TRUNCATE and rewrites, which ignore snapshots, out. It comes before the snapshot,
+      // which the SELECT takes. Chunks follow the key's index, whatever the planner thinks of reading the whole table instead.
       const [row] = await query(
-        `SELECT pg_current_snapshot()::text AS low, (${fingerprintQuery(relation.oid)}) AS fingerprint`,
+        `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+         LOCK TABLE ${tableName(relation)} IN ACCESS SHARE MODE;
+         SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off;
+         SET LOCAL max_parallel_workers_per_gather = 0;
+         SELECT pg_current_snapshot()::text AS low, (${fingerprintQuery(relation.oid)}) AS fingerprint`,
       );
       const found = String(row?.['fingerprint']);
-      if (found === expected) {
-        // Chunks follow the key's index, whatever the planner thinks of reading the whole table instead.
-        await query(
-          'SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL max_parallel_workers_per_gather = 0',
-        );
-        return { relation, low: new PgSnapshot(String(row?.['low'])), fingerprint: found };
-      }
+      if (found === expected) return { relation, low: new PgSnapshot(String(row?.['low'])), fingerprint: found };
       await query('ROLLBACK');
       await this.#context.refresh();
     }
@@ -241,6 +239,14 @@ export class PostgresChunkReader implements ChunkReader {
     };
     return { batches, rows: packer.rows, bytes: packer.bytes, lastKey: packer.lastKey(), cut, release };
   }
+}
+
+/** HIGH of a read, and what the table looks like then. HIGH is asked for after the reading transaction has ended. */
+async function endOfRead(query: Query, relation: Relation): Promise<{ lsn: string; fingerprint: string }> {
+  const [row] = await query(
+    `SELECT (${fingerprintQuery(relation.oid)}) AS fingerprint, pg_current_wal_insert_lsn()::text AS lsn`,
+  );
+  return { lsn: String(row?.['lsn']), fingerprint: String(row?.['fingerprint']) };
 }
 
 interface CollectedRows {

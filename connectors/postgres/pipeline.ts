@@ -8,9 +8,11 @@ import { PostgresChunkReader } from './chunk-reader.ts';
 import { Decoder } from './decoder.ts';
 import { LargeValueStore } from './large-values.ts';
 import type { PostgresOptions } from './options.ts';
+import type { RelationMessage } from './pgoutput.ts';
 import { planReads } from './prepare.ts';
 import { Pump } from './pump.ts';
 import { rebuildLargeValues, rebuildWindow } from './recover.ts';
+import type { Relation } from './relations.ts';
 import type { Query } from './session.ts';
 import { currentSnapshot, runningTransactions } from './slot.ts';
 import type { ServerFacts } from './slot.ts';
@@ -90,14 +92,7 @@ export async function openPipeline(
       spool,
       truncates: new TruncateWriter(log, files, directory),
       keyless,
-      relation: async (message, txId) => {
-        const known = tables.isCaptured(message.oid);
-        const relation = await tables.relation(message, writer, async () => untilSeen(txId, options, session));
-        if (!known && relation !== null)
-          planReads(parts, options, { again: false, added: new Set(), barrier: await runningTransactions(query) });
-        else checkVersions();
-        return relation;
-      },
+      relation: async (message, txId) => relationOf(message, txId, parts, options, session),
     },
     parseLsn(writer.last.position ?? '0/0'),
   );
@@ -114,11 +109,31 @@ export async function openPipeline(
       await query('SELECT pg_current_xact_id()');
     },
   });
-  const parts = { writer, tables, window, snapshotter, largeValues, decoder, pump, reader };
+  const parts: Pipeline = { writer, tables, window, snapshotter, largeValues, decoder, pump, reader };
   await requireAllSeen(snapshotter, query);
   await rebuildWindow(log, name, window, async () => runningTransactions(query));
   await rebuildLargeValues(log, name, largeValues, async (topic) => tables.current(topic, writer), decoder.healer);
   return parts;
+}
+
+/** The relation that a message of the stream describes; plans to read a table that the stream knew before the catalog was looked at. */
+async function relationOf(
+  message: RelationMessage,
+  txId: string,
+  pipeline: Pipeline,
+  options: PostgresOptions,
+  session: PipelineSession,
+): Promise<Relation | null> {
+  const { tables, writer, snapshotter } = pipeline;
+  const known = tables.isCaptured(message.oid);
+  const relation = await tables.relation(message, writer, async () => untilSeen(txId, options, session));
+  if (known || relation === null) {
+    tables.checkVersions(options.log.state(options.name), snapshotter);
+  } else {
+    const barrier = await runningTransactions(session.query);
+    planReads(pipeline, options, { again: false, added: new Set(), barrier });
+  }
+  return relation;
 }
 
 function openReader(

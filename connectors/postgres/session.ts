@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import { Client } from 'pg';
-import type { ClientConfig } from 'pg';
+import type { ClientConfig, QueryResult } from 'pg';
 import { TidemarkError, isTidemarkError, messageOf, systemCodeOf } from '../../base/errors.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import { BulkSocket } from './bulk-socket.ts';
@@ -56,7 +56,7 @@ export function clientConfig(target: PostgresTarget, purpose: string): ClientCon
       hint: 'Write it as postgres://user:password@host:5432/database.',
     });
   }
-  const settings = Object.entries(sessionSettings).map(([name, value]) => `-c ${name}=${value}`);
+  const set = Object.entries(sessionSettings).map(([name, value]) => `-c ${name}=${value}`);
   const asked = url.searchParams.get('options');
   url.searchParams.delete('options');
   const tls = target.tls;
@@ -64,7 +64,7 @@ export function clientConfig(target: PostgresTarget, purpose: string): ClientCon
   return {
     connectionString: url.href,
     application_name: `tidemark ${target.name} ${purpose}`,
-    options: [...(asked ? [asked] : []), ...settings].join(' '),
+    options: [...(asked ? [asked] : []), ...set].join(' '),
     client_encoding: 'UTF8',
     connectionTimeoutMillis: (target.timeouts ?? defaultTimeouts).connectMs,
     keepAlive: true,
@@ -81,36 +81,57 @@ function newClient(target: PostgresTarget, purpose: string, replication: boolean
   return new Client(config);
 }
 
-/** Queries whose rows are objects and whose errors are TidemarkErrors. A query that takes longer than `timeoutMs` fails, and closes the connection. */
+/**
+ * Queries whose rows are objects and whose errors are TidemarkErrors; of several statements in one, the last one's rows. A query that
+ * takes longer than `timeoutMs` fails, and closes the connection. Queries on one client wait for each other.
+ */
 export function queryOf(
   client: Client,
   target: Pick<PostgresTarget, 'name' | 'timeouts'>,
   timeoutMs: number = (target.timeouts ?? defaultTimeouts).queryMs,
 ): Query {
-  const { name: source } = target;
   return async (sql, values) => {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        // The server may be fine and the network dead: nothing on this connection can be trusted any more.
-        destroy(client);
-        reject(
-          new TidemarkError('SOURCE_UNREACHABLE', `PostgreSQL did not answer for ${timeoutMs / 1000} s`, {
-            place: { source },
-          }),
-        );
-      }, timeoutMs);
-    });
+    const before = lastQuery.get(client);
+    const done = Promise.withResolvers<void>();
+    lastQuery.set(client, done.promise);
+    await before;
     try {
-      const result = await Promise.race([client.query<Record<string, unknown>>(sql, values), late]);
-      return result.rows;
+      return await runQuery(client, { text: sql, values: values ?? [] }, timeoutMs, target.name);
     } catch (error) {
-      throw sourceError(error, source);
+      throw sourceError(error, target.name);
     } finally {
-      clearTimeout(timer);
+      done.resolve();
     }
   };
 }
+/** Settles when the query asked for last on a client has ended. */
+const lastQuery = new WeakMap<Client, Promise<void>>();
+
+async function runQuery(
+  client: Client,
+  { text, values }: { text: string; values: unknown[] },
+  timeoutMs: number,
+  source: string,
+): Promise<Record<string, unknown>[]> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      // The server may be fine and the network dead: nothing on this connection can be trusted any more.
+      destroy(client);
+      const message = `PostgreSQL did not answer for ${timeoutMs / 1000} s`;
+      reject(new TidemarkError('SOURCE_UNREACHABLE', message, { place: { source } }));
+    }, timeoutMs);
+  });
+  try {
+    // pg answers several statements with a list, which its type declarations do not say.
+    const asked = values.length > 0 ? client.query<Row>(text, values) : client.query<Row>(text);
+    const result: QueryResult<Row> | QueryResult<Row>[] = await Promise.race([asked, late]);
+    return (Array.isArray(result) ? result.at(-1) : result)?.rows ?? [];
+  } finally {
+    clearTimeout(timer);
+  }
+}
+type Row = Record<string, unknown>;
 
 /** Closes a connection without asking the server. */
 export function destroy(client: Client): void {

@@ -188,7 +188,7 @@ export async function createSlot(
   const client = await connect(target, 'slot');
   const abort = (): void => destroy(client);
   wait.signal.addEventListener('abort', abort, { once: true });
-  let waiting = true;
+  const state = { waiting: true };
   try {
     const [backend] = await queryOf(client, target)('SELECT pg_backend_pid() AS pid');
     const made = queryOf(
@@ -198,18 +198,18 @@ export async function createSlot(
     )(
       `SELECT lsn::text AS lsn FROM pg_catalog.pg_create_logical_replication_slot(${literal(target.slot)}, 'pgoutput')`,
     ).finally(() => {
-      waiting = false;
+      state.waiting = false;
     });
     const watch = async (): Promise<void> => {
-      for (let polls = 0; waiting; polls++) {
+      for (let polls = 0; state.waiting; polls++) {
         await new Promise((resolve) => setTimeout(resolve, slotPollMs));
-        if (waiting && polls % 10 === 9) wait.for(await blockersOf(Number(backend?.['pid']), query));
+        if (state.waiting && polls % 10 === 9) wait.for(await blockersOf(Number(backend?.['pid']), query));
       }
     };
     const [[row]] = await Promise.all([made, watch()]);
     return { position: parseLsn(String(row?.['lsn'])), running: await runningTransactions(query) };
   } finally {
-    waiting = false;
+    state.waiting = false;
     wait.for(null);
     wait.signal.removeEventListener('abort', abort);
     destroy(client);

@@ -159,8 +159,21 @@ export class Tables {
   }
 
   #requireIdentity({ catalog, selection }: CapturedTable): void {
-    if (selection.kind === 'stream' || hasIdentity(catalog)) return;
+    if (selection.kind === 'stream') return;
     const name = `${catalog.schema}.${catalog.name}`;
+    const sent = catalog.replicaIdentity === 'f' ? selection.key : (keyOf(catalog) ?? []);
+    const missing = selection.key.filter((column) => !sent.includes(column));
+    if (hasIdentity(catalog) && missing.length > 0) {
+      throw new TidemarkError(
+        'TABLE_NO_KEY',
+        `column ${missing[0]} of \`key\` is not in the replica identity of ${name}`,
+        {
+          place: { source: this.#target.name, table: name },
+          hint: `The server would not say from which key a row moved: leave \`key\` out, or run ALTER TABLE ${name} REPLICA IDENTITY FULL.`,
+        },
+      );
+    }
+    if (hasIdentity(catalog)) return;
     throw new TidemarkError('TABLE_NO_KEY', `table ${name} has no primary key and no replica identity`, {
       place: { source: this.#target.name, table: name },
       hint:

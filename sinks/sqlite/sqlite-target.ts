@@ -21,7 +21,7 @@ const busyTimeoutMs = 20;
 /** How often it is checked that the path still leads to the file that is open. */
 const identityCheckMs = 1_000;
 /** Bounds the pages that one transaction keeps in memory; the others spill into the WAL. */
-const cacheKiB = 16 * 1024;
+const cacheKiB = 4 * 1024;
 
 /**
  * SQLite's result codes (https://sqlite.org/rescode.html) that tell of a value rather than of the file: TOOBIG, CONSTRAINT, MISMATCH,
