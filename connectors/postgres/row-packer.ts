@@ -1,4 +1,3 @@
-import { pieceBytesMax } from '../../base/constants.ts';
 import type { ChangeBatch } from '../../model/change.ts';
 import { ChangeWriter, flagAfter, opRead } from '../../model/change.ts';
 import type { KeyEncoding } from '../../model/key.ts';
@@ -8,7 +7,9 @@ import { CopyTextReader } from './copy-text.ts';
 import { packFields } from './healer.ts';
 import type { Relation } from './relations.ts';
 
-const writerBytes = pieceBytesMax + 64 * 1024;
+/** Pieces of a chunk are small, so that their last one, which is seldom full, wastes little. */
+const pieceBytes = 256 * 1024;
+const writerBytes = pieceBytes + 16 * 1024;
 
 /** Buffers of pieces, used again: fresh ones cost page faults, and the old ones pile up until the collector comes. */
 export class PiecePool {
@@ -71,7 +72,7 @@ export class RowPacker {
     this.#lastBuffer = changes.buffer;
     this.rows++;
     this.bytes += end - start;
-    if (changes.size < pieceBytesMax) return;
+    if (changes.size < pieceBytes) return;
     this.#full.push(changes);
     this.#changes = this.#pool.take();
   }
