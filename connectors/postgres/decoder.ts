@@ -1,4 +1,5 @@
-import { assert, present } from '../../base/assert.ts';
+import { present } from '../../base/assert.ts';
+import { TidemarkError } from '../../base/errors.ts';
 import { pieceBytesMax } from '../../base/constants.ts';
 import type { Op } from '../../model/change.ts';
 import { ChangeWriter, flagAfter, flagBefore, flagKeyOnly, opCreate, opDelete, opUpdate } from '../../model/change.ts';
@@ -138,6 +139,8 @@ export class Decoder implements PgoutputHandler {
   insert(oid: number, reader: PgoutputReader): Promise<void> | undefined {
     const relation = this.#relationOf(oid);
     if (relation === null) return undefined;
+    if (reader.newColumns !== relation.columns)
+      throw unreadable(`a row of ${reader.newColumns} columns in ${relation.topic}`);
     relation.counts.create++;
     const row = { buffer: reader.buffer, fields: reader.newTuple };
     this.#write(opCreate, relation, row, null);
@@ -148,6 +151,8 @@ export class Decoder implements PgoutputHandler {
   update(oid: number, old: OldTuple, reader: PgoutputReader): Promise<void> | undefined {
     const relation = this.#relationOf(oid);
     if (relation === null) return undefined;
+    const columns = old === 'none' ? reader.newColumns : Math.min(reader.newColumns, reader.oldColumns);
+    if (columns !== relation.columns) throw unreadable(`a row of ${columns} columns in ${relation.topic}`);
     relation.counts.update++;
     let row: TupleRow = { buffer: reader.buffer, fields: reader.newTuple };
     const before = { buffer: reader.buffer, fields: reader.oldTuple };
@@ -173,6 +178,8 @@ export class Decoder implements PgoutputHandler {
   delete(oid: number, old: OldTuple, reader: PgoutputReader): Promise<void> | undefined {
     const relation = this.#relationOf(oid);
     if (relation === null) return undefined;
+    if (reader.oldColumns !== relation.columns)
+      throw unreadable(`a row of ${reader.oldColumns} columns in ${relation.topic}`);
     relation.counts.delete++;
     this.#writeDelete(relation, { buffer: reader.buffer, fields: reader.oldTuple }, old);
     return this.#pace();
@@ -229,7 +236,7 @@ export class Decoder implements PgoutputHandler {
   #relationOf(oid: number): Relation | null {
     if (this.#skipping) return null;
     const relation = this.#relations.get(oid);
-    assert(relation !== undefined, `a change of relation ${oid}, which the server has not described`);
+    if (relation === undefined) throw unreadable(`a change of relation ${oid}, which the server has not described`);
     return relation;
   }
 
@@ -366,4 +373,10 @@ export class Decoder implements PgoutputHandler {
     this.#changes.reset();
     this.#pieces++;
   }
+}
+
+function unreadable(what: string): TidemarkError {
+  return new TidemarkError('SOURCE_PROTOCOL', `the replication stream cannot be read: ${what}`, {
+    hint: 'Report this with the version of the server; the slot keeps the changes.',
+  });
 }

@@ -18,6 +18,8 @@ import { checkSlot, currentSnapshot, insertPosition, readServer, readSlot, runni
 import type { ServerFacts, SlotWait } from './slot.ts';
 
 const retryFirstMs = 250;
+/** Every so many beats (seconds) a restart's starting point is written down. */
+const visibleBeats = 5;
 
 /** PostgreSQL 13+ by logical replication (docs/postgres.md). */
 export class PostgresSource implements Source {
@@ -221,6 +223,7 @@ export class PostgresSource implements Source {
       await clock.sleep(Math.min(1_000, heartbeatMs), signal).catch(() => {});
       if (signal.aborted) return;
       window.saw(await currentSnapshot(query));
+      if (beat % visibleBeats === 0) pipeline.pump.noteVisible();
       const head = await insertPosition(query, this.#facts());
       this.#lagBytes = Number(head > decoder.position ? head - decoder.position : 0n);
       if (this.#lagBytes === 0) this.#caughtUpMs = clock.now();
@@ -278,6 +281,12 @@ export class PostgresSource implements Source {
     this.#stopping.abort();
     const pipeline = this.#pipeline;
     if (pipeline === null) return;
+    for (const job of pipeline.snapshotter.jobs.values()) {
+      const message = `source ${this.name} has stopped; the snapshot of ${job.topic} goes on when it runs again`;
+      job.done.reject(
+        new TidemarkError('SOURCE_UNREACHABLE', message, { place: { source: this.name, table: job.topic } }),
+      );
+    }
     const durable = await pipeline.writer.durable().catch(() => null);
     if (durable !== null) await pipeline.largeValues.settle(durable.seq).catch(() => {});
     await pipeline.largeValues.close();

@@ -97,6 +97,16 @@ export class Pump implements ReplicationHandler {
     if (!this.#polling) void this.#poll();
   }
 
+  /** Keeps, with the next commit, up to where reads are known to see everything: a restart looks at what comes after it. */
+  noteVisible(): void {
+    const { snapshotter, window, writer, log, stream } = this.#context;
+    const visible = (window.oldestSeq ?? writer.last.seq + 1) - 1;
+    if (visible === this.#visible) return;
+    this.#visible = visible;
+    snapshotter.changes.set('visible', String(visible));
+    log.registerCursor(stream, 'visibility', visible);
+  }
+
   /** Writes the position down if nobody else has, so that the slot can move and waits end. */
   #markIfDue(): void {
     const { decoder, writer, clock, window, log, stream } = this.#context;

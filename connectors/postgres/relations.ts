@@ -18,6 +18,8 @@ export interface Relation {
   readonly schemaId: number;
   readonly selection: TableSelection;
   readonly partitioned: boolean;
+  /** Columns of the tuples. */
+  readonly columns: number;
   /** For each column of `table`, its place in the tuples. */
   readonly tuple: Int32Array;
   /** For each key column, its place in the tuples. */
@@ -96,6 +98,7 @@ export async function buildRelation(
     schemaId: kept ? previous.schemaId : context.writer.schemaId(table),
     selection,
     partitioned: catalog.partitioned,
+    columns: message.columns.length,
     tuple: Int32Array.from(tuple),
     keyTuple: Int32Array.from(key, (column) => tuple[column] ?? 0),
     keyEncodings: key.map((column) => keyEncodingOf(columns[column]?.type ?? { kind: 'scalar', name: 'text' })),

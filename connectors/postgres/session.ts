@@ -177,6 +177,13 @@ export function sourceError(error: unknown, source: string): TidemarkError {
   }
   const code = state === undefined ? undefined : codeOfState[state];
   if (code !== undefined) return told(code, message, source, error);
+  if (/could not map filenum/.test(message)) {
+    return new TidemarkError('SOURCE_PROTOCOL', `PostgreSQL cannot decode what the slot holds: ${message}`, {
+      place: { source },
+      hint: 'A fault of some servers with a table truncated while the slot was being made. Drop the slot (tidemark drop --source NAME), remove data_dir, and start again.',
+      cause: error,
+    });
+  }
   // 57P0x: shut down or starting; 08: connection; 53: resources; the rest are the system's (ECONNREFUSED …) or pg's own.
   const transient = state === undefined || /^(57P0[1-5]|08|53|E[A-Z]+$|40)/.test(state);
   return told(transient ? 'SOURCE_UNREACHABLE' : 'SOURCE_PROTOCOL', message, source, error);

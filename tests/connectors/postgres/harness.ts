@@ -31,7 +31,7 @@ export interface PipelineOptions {
   readonly heartbeatMs?: number;
   readonly startAt?: string;
   readonly timeouts?: PostgresOptions['timeouts'];
-  /** Length from which on a segment of the log is followed by another. */
+  /** Length of the log's segments, after which it is also compacted over readers that lag behind. */
   readonly segmentBytes?: number;
 }
 
@@ -107,7 +107,9 @@ export class TestPipeline {
       directory: join(this.directory, 'log'),
       files: this.#files,
       clock: systemClock,
-      ...(this.options.segmentBytes === undefined ? {} : { segmentBytes: this.options.segmentBytes }),
+      ...(this.options.segmentBytes === undefined
+        ? {}
+        : { segmentBytes: this.options.segmentBytes, retainBytes: this.options.segmentBytes }),
     });
     this.#log = log;
     this.#source = new PostgresSource(this.#sourceOptions(log));
