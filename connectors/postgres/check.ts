@@ -3,7 +3,7 @@ import type { PipelineEvent } from '../../model/events.ts';
 import type { CheckResult } from '../../model/source.ts';
 import { hasIdentity } from './catalog.ts';
 import type { PostgresTarget } from './options.ts';
-import { publicationStatements } from './publication.ts';
+import { publicationPlan } from './publication.ts';
 import type { CapturedTable } from './relations.ts';
 import { connect, identifier, queryOf } from './session.ts';
 import type { Query } from './session.ts';
@@ -149,7 +149,7 @@ async function* checkTables(
         );
   }
   for (const table of tables.all) yield* checkTable(table, query, told, facts.role);
-  const statements = await publicationStatements(target, tables.all, query);
+  const { statements } = await publicationPlan(target, tables.all, query);
   if (statements.length === 0) {
     yield told('ok', 'publication', `${target.publication} is in step with the tables`);
   } else if (await mayPublish(tables.all, query, facts.mayCreate)) {

@@ -13,7 +13,7 @@ import { assert } from '../../base/assert.ts';
  * The store is a function of the log: it is written after the log is durable, names the transaction that it has come to, and is
  * brought up to the log's end when it is opened. What is not yet durable is kept in memory, and on disk aside when it is much.
  *
- * An entry: for each column u16 id, u32 length (0xffffffff for NULL), the text.
+ * An entry: for each column i16 id (negative for one that the catalog no longer has), u32 length (0xffffffff for NULL), the text.
  */
 const nullLength = 0xffff_ffff;
 const keyBytesMax = 512;
@@ -194,7 +194,7 @@ function encode(values: LargeValues): Buffer {
   const entry = Buffer.allocUnsafe(size);
   let at = 0;
   for (const [column, value] of values) {
-    at = entry.writeUInt16LE(column, at);
+    at = entry.writeInt16LE(column, at);
     at = entry.writeUInt32LE(value === null ? nullLength : value.length, at);
     if (value !== null) at += value.copy(entry, at);
   }
@@ -204,7 +204,7 @@ function encode(values: LargeValues): Buffer {
 function decode(entry: Buffer): LargeValues {
   const values = new Map<number, Buffer | null>();
   for (let at = 0; at < entry.length;) {
-    const column = entry.readUInt16LE(at);
+    const column = entry.readInt16LE(at);
     const length = entry.readUInt32LE(at + 2);
     at += 6;
     values.set(column, length === nullLength ? null : Buffer.from(entry.subarray(at, at + length)));

@@ -1,4 +1,4 @@
-import { TidemarkError, isTidemarkError } from '../../base/errors.ts';
+import { TidemarkError } from '../../base/errors.ts';
 import { fieldNull, fieldUnchanged } from '../../model/row.ts';
 import type { FieldPositions } from '../../model/row.ts';
 import { fieldPositions } from '../../model/row.ts';
@@ -97,14 +97,7 @@ export class PgoutputReader {
   read(buffer: Buffer, start: number, end: number): Promise<void> | undefined {
     this.buffer = buffer;
     this.#end = end;
-    try {
-      return this.#streaming ? this.#readStreamed(start) : this.readChange(buffer, start, end);
-    } catch (error) {
-      if (isTidemarkError(error)) throw error;
-      if (error instanceof RangeError)
-        throw malformed(`message '${String.fromCharCode(buffer[start] ?? 0)}' is cut short`, error);
-      throw error;
-    }
+    return this.#streaming ? this.#readStreamed(start) : this.readChange(buffer, start, end);
   }
 
   #readStreamed(start: number): Promise<void> | undefined {

@@ -242,9 +242,10 @@ export class PostgresSource implements Source {
       await tables.refresh();
       for (const relation of await tables.renewed(writer)) decoder.renew(relation);
       const added = tables.takeAdded();
-      if (added !== null) {
-        await keepPublications(this.#options, tables.all, query);
-        planReads(pipeline, this.#options, { again: false, added, barrier: await runningTransactions(query) });
+      const missed = await keepPublications(this.#options, tables.all, query);
+      if (added !== null || missed.size > 0) {
+        const barrier = await runningTransactions(query);
+        planReads(pipeline, this.#options, { again: false, added: new Set([...missed, ...(added ?? [])]), barrier });
       } else {
         tables.checkVersions(log.state(this.name), snapshotter);
       }

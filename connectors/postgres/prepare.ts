@@ -35,7 +35,7 @@ export async function prepare(
   const { server, query, wait } = session;
   await tables.refresh();
   tables.requireAll();
-  const changed = await keepPublications(options, tables.all, query);
+  const missed = await keepPublications(options, tables.all, query);
   const known = log.state(name).get('source');
   const slot = await readSlot(options, query);
   let start = known === undefined ? null : await continueFrom(pipeline, options, { known, server, slot, query });
@@ -45,9 +45,9 @@ export async function prepare(
     window.clear();
     snapshotter.changes.set('source', JSON.stringify(server.identity));
   }
-  const barrier = [...start.barrier, ...(changed ? await runningTransactions(query) : [])];
+  const barrier = [...start.barrier, ...(missed.size > 0 ? await runningTransactions(query) : [])];
   tables.takeAdded();
-  planReads(pipeline, options, { again: start.fresh && known !== undefined, added: new Set(), barrier });
+  planReads(pipeline, options, { again: start.fresh && known !== undefined, added: missed, barrier });
   const state = snapshotter.changes.take();
   if (state !== undefined) {
     writer.mark({ position: formatLsn(start.position), timeMs: clock.now(), state });
@@ -110,6 +110,11 @@ export function planReads(
   const state = options.log.state(options.name);
   tables.checkVersions(state, snapshotter);
   const captured = new Set(tables.all.map(({ topic }) => topic));
+  for (const name of state.keys()) {
+    const topic = /^(?:consistent|version):(.*)$/s.exec(name)?.[1];
+    // A table that comes back is read again: its changes meanwhile were not kept.
+    if (topic !== undefined && !captured.has(topic)) snapshotter.changes.set(name, null);
+  }
   for (const topic of snapshotter.jobs.keys()) {
     if (!captured.has(topic))
       snapshotter.cancel(topic, new TidemarkError('TABLE_UNKNOWN', `${topic} is no longer captured`));

@@ -32,13 +32,22 @@ function wantedOf(target: PostgresTarget, tables: readonly CapturedTable[]): Wan
   });
 }
 
-/** The statements that bring the publications in step with the captured tables; none when they are. */
-export async function publicationStatements(
+/** What brings the publications in step with the captured tables. */
+export interface PublicationPlan {
+  /** None when they are in step. */
+  readonly statements: string[];
+  /** Topics of which changes may not have been published until now. */
+  readonly missed: Set<string>;
+}
+
+export async function publicationPlan(
   target: PostgresTarget,
   tables: readonly CapturedTable[],
   query: Query,
-): Promise<string[]> {
+): Promise<PublicationPlan> {
   const statements: string[] = [];
+  const missed = new Set<string>();
+  const miss = (unpublished: readonly CapturedTable[]): void => unpublished.forEach(({ topic }) => missed.add(topic));
   for (const { publication, publish, tables: wanted } of wantedOf(target, tables)) {
     const [existing] = await query(
       `SELECT oid::int8::text AS oid, puballtables, pubviaroot, pubinsert AND ($2 OR (pubupdate AND pubdelete AND pubtruncate)) AS whole
@@ -48,36 +57,48 @@ export async function publicationStatements(
     const name = identifier(publication);
     if (existing === undefined) {
       const list = wanted.length > 0 ? ` FOR TABLE ${wanted.map(publishedTable).join(', ')}` : '';
+      miss(wanted);
       statements.push(
         `CREATE PUBLICATION ${name}${list} WITH (publish = '${publish}', publish_via_partition_root = true)`,
       );
       continue;
     }
     if (existing['pubviaroot'] !== true || existing['whole'] !== true) {
+      miss(wanted);
       statements.push(`ALTER PUBLICATION ${name} SET (publish = '${publish}', publish_via_partition_root = true)`);
     }
     if (existing['puballtables'] === true) continue;
     const rows = await query(
-      `SELECT prrelid::int8::text AS oid, prrelid::regclass::text AS name FROM pg_catalog.pg_publication_rel WHERE prpubid = ${String(existing['oid'])}`,
+      `SELECT prrelid::int8::text AS oid, prrelid::regclass::text AS name,
+         to_jsonb(r) ->> 'prattrs' IS NOT NULL AS columns, to_jsonb(r) ->> 'prqual' IS NOT NULL AS filtered
+       FROM pg_catalog.pg_publication_rel r WHERE prpubid = ${String(existing['oid'])}`,
     );
-    const present = new Set(rows.map((row) => String(row['oid'])));
+    // With columns left out, or a row filter that is not ours, it publishes something else than the table.
+    const filtered = new Set(
+      wanted.filter(({ selection }) => selection.where !== null).map(({ catalog }) => String(catalog.oid)),
+    );
+    const right = rows.filter(
+      (row) => row['columns'] !== true && (row['filtered'] === true) === filtered.has(String(row['oid'])),
+    );
+    const present = new Set(right.map((row) => String(row['oid'])));
     const keep = new Set(wanted.map(({ catalog }) => String(catalog.oid)));
     const add = wanted.filter(({ catalog }) => !present.has(String(catalog.oid)));
-    const drop = rows.filter((row) => !keep.has(String(row['oid'])));
-    if (add.length > 0) statements.push(`ALTER PUBLICATION ${name} ADD TABLE ${add.map(publishedTable).join(', ')}`);
+    const drop = rows.filter((row) => !keep.has(String(row['oid'])) || !right.includes(row));
+    miss(add);
     if (drop.length > 0)
       statements.push(`ALTER PUBLICATION ${name} DROP TABLE ${drop.map((row) => String(row['name'])).join(', ')}`);
+    if (add.length > 0) statements.push(`ALTER PUBLICATION ${name} ADD TABLE ${add.map(publishedTable).join(', ')}`);
   }
-  return statements;
+  return { statements, missed };
 }
 
-/** Brings the publications in step. Returns whether anything changed. SOURCE_PRIVILEGE, with the statements to run, when the user may not. */
+/** Brings the publications in step. Returns the topics of which changes may not have been published until now. SOURCE_PRIVILEGE, with the statements to run, when the user may not. */
 export async function keepPublications(
   target: PostgresTarget,
   tables: readonly CapturedTable[],
   query: Query,
-): Promise<boolean> {
-  const statements = await publicationStatements(target, tables, query);
+): Promise<ReadonlySet<string>> {
+  const { statements, missed } = await publicationPlan(target, tables, query);
   try {
     for (const statement of statements) await query(statement);
   } catch (error) {
@@ -88,7 +109,7 @@ export async function keepPublications(
       cause: error,
     });
   }
-  return statements.length > 0;
+  return missed;
 }
 
 /** A table as CREATE PUBLICATION takes it. Without ONLY, tables that inherit from it would be published under their own names. */
