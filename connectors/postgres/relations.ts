@@ -55,7 +55,7 @@ export async function buildRelation(
   captured: CapturedTable,
   message: RelationMessage,
   previous: Relation | undefined,
-  context: { types: TypeCache; writer: LogWriter },
+  context: { types: TypeCache; writer: LogWriter; earlier?: Table | undefined },
 ): Promise<Relation> {
   const { catalog, selection, topic } = captured;
   const types = await context.types.resolve(message.columns.map((column) => column.typeOid));
@@ -68,9 +68,10 @@ export async function buildRelation(
     if (type === undefined) return;
     const now = catalog.columns.find(({ name }) => name === column.name);
     if (now?.generated === true) return;
-    const before = previous?.table.columns.find(({ name }) => name === column.name);
+    const earlier = previous?.table ?? context.earlier;
+    const before = earlier?.columns.find(({ name }) => name === column.name);
     columns.push({
-      id: now?.id ?? before?.id ?? idByPlace(catalog, message, index),
+      id: now?.id ?? before?.id ?? (earlier === undefined ? idByPlace(catalog, message, index) : -1 - index),
       name: column.name,
       type,
       declared: now?.declared ?? before?.declared ?? 'text',

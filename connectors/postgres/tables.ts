@@ -214,6 +214,8 @@ export class Tables {
     }
     const table = this.#byOid.get(message.oid);
     if (table === undefined) return null;
+    // Read before the catalog is looked at again: columns that it no longer has keep their identity.
+    const earlier = this.#current.get(table.topic)?.table;
     const previous = this.#relations.get(table.topic);
     const expected = this.#messages.get(table.topic) ?? messageOf(table.catalog);
     if (!sameColumns(message, expected)) {
@@ -222,7 +224,11 @@ export class Tables {
       this.#types.forget();
       await this.refresh();
     }
-    const relation = await buildRelation(this.#target.name, table, message, previous, { types: this.#types, writer });
+    const relation = await buildRelation(this.#target.name, table, message, previous, {
+      types: this.#types,
+      writer,
+      earlier,
+    });
     this.#relations.set(table.topic, relation);
     this.#messages.set(table.topic, message);
     return relation;
