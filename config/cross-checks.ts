@@ -1,10 +1,12 @@
-import { dirname, resolve } from 'node:path';
 import { defaultSlot } from './build.ts';
+import { checkColumns } from './column-checks.ts';
 import type { Finding } from './findings.ts';
+import { couldName, fullName, isPattern, knownTables } from './known-tables.ts';
+import type { KnownTable } from './known-tables.ts';
 import { nearest } from './nearest.ts';
-import { lastPart, parseName, partMatches } from './table-name.ts';
-import type { NamePart } from './table-name.ts';
-import { isMapping } from './yaml-tree.ts';
+import { Report, list, mapping, tableName } from './report.ts';
+import { parseName } from './table-name.ts';
+import { checkTargets } from './target-checks.ts';
 import type { Path, YamlMapping, YamlTree, YamlValue } from './yaml-tree.ts';
 
 /**
@@ -19,28 +21,11 @@ export function crossChecks(tree: YamlTree, file: string): Finding[] {
   for (const [name, source] of sources) checkSource(name, mapping(source), report);
   checkSlots(root, sources, report);
   checkFrom(root, sources, sinks, report);
-  for (const [name, sink] of sinks) checkColumns(name, mapping(sink), report);
-  checkTargets(sinks, dirname(file), report);
+  for (const [name, sink] of sinks) checkColumns(name, mapping(sink), sources, report);
+  checkTargets(root, sinks, file, report);
   checkHttp(mapping(root['http']), report);
   checkDisk(mapping(root['disk']), report);
   return report.findings;
-}
-
-class Report {
-  readonly findings: Finding[] = [];
-  readonly #tree: YamlTree;
-  constructor(tree: YamlTree) {
-    this.#tree = tree;
-  }
-  value(path: Path, message: string): void {
-    if (!this.#tree.isBroken(path)) this.findings.push({ ...this.#tree.valuePlace(path), message });
-  }
-  key(path: Path, message: string): void {
-    if (!this.#tree.isBroken(path)) this.findings.push({ ...this.#tree.keyPlace(path), message });
-  }
-  isBroken(path: Path): boolean {
-    return this.#tree.isBroken(path);
-  }
 }
 
 function checkSource(name: string, source: YamlMapping, report: Report): void {
@@ -81,7 +66,8 @@ function checkSlots(root: YamlMapping, sources: readonly [string, YamlValue][], 
     if (typeof url !== 'string' || !URL.canParse(url) || report.isBroken(['sources', name, 'url'])) continue;
     const { slot = defaultSlot(deployment, name) } = source;
     if (typeof slot !== 'string') continue;
-    const identity = `${new URL(url).host}\0${slot}`;
+    const { hostname, port } = new URL(url);
+    const identity = `${hostname}\0${port || '5432'}\0${slot}`;
     const other = seen.get(identity);
     if (other !== undefined) {
       report.key(
@@ -91,11 +77,6 @@ function checkSlots(root: YamlMapping, sources: readonly [string, YamlValue][], 
     }
     seen.set(identity, name);
   }
-}
-
-interface KnownTable {
-  readonly source: string;
-  readonly parts: readonly NamePart[];
 }
 
 function checkFrom(
@@ -126,44 +107,6 @@ function checkFrom(
   }
 }
 
-function knownTables(
-  sources: readonly [string, YamlValue][],
-  report: Report,
-): { list: KnownTable[]; isWhole: boolean } {
-  const found: KnownTable[] = [];
-  let isWhole = sources.length > 0;
-  for (const [source, value] of sources) {
-    const entries = list(mapping(value)['tables']);
-    if (entries.length === 0 || mapping(value)['type'] !== 'postgres') isWhole = false;
-    entries.forEach((entry, index) => {
-      const own = tableName(entry);
-      const parts = own === null ? null : parseName(own);
-      const path = ['sources', source, 'tables', index];
-      if (parts?.length === 2 && !report.isBroken(path) && !report.isBroken([...path, 'name']))
-        found.push({ source, parts });
-      else isWhole = false;
-    });
-  }
-  return { list: found, isWhole };
-}
-
-function couldName(wanted: readonly NamePart[], { source, parts }: KnownTable): boolean {
-  if (wanted.length > 3) return false;
-  const all = [{ text: source, isPattern: false }, ...parts].slice(-wanted.length);
-  return wanted.every((part, index) => {
-    const own = all[index];
-    return own !== undefined && partMatches(own, part.text);
-  });
-}
-
-function isPattern({ parts }: KnownTable): boolean {
-  return parts.some((part) => part.isPattern);
-}
-
-function fullName({ source, parts }: KnownTable): string {
-  return [source, ...parts.map(({ text }) => text)].join('.');
-}
-
 /** The table that `from` was probably meant to be, in the form (with or without schema and source) that it was written in. */
 function nearestTable(from: string, tables: readonly KnownTable[]): string | null {
   const count = parseName(from)?.length ?? 1;
@@ -171,60 +114,6 @@ function nearestTable(from: string, tables: readonly KnownTable[]): string | nul
     .filter((table) => !isPattern(table))
     .map((table) => fullName(table).split('.').slice(-count).join('.'));
   return nearest(from, names);
-}
-
-function checkColumns(name: string, sink: YamlMapping, report: Report): void {
-  const path: Path = ['sinks', name];
-  const { columns } = sink;
-  const written = Array.isArray(columns) ? columns : isMapping(columns) ? Object.keys(columns) : null;
-  const seen = new Set<string>();
-  written?.forEach((column, index) => {
-    if (typeof column !== 'string') return;
-    const at = [...path, 'columns', Array.isArray(columns) ? index : column];
-    const folded = column.toLowerCase();
-    if (folded === '_seq') report.key(at, "'_seq' is the sink's own column; name this one otherwise");
-    if (seen.has(folded)) report.key(at, 'this column is already there above; names differ by more than case');
-    seen.add(folded);
-  });
-  if (sink['type'] !== 'sqlite') return;
-  const searched = new Set<string>();
-  list(sink['search']).forEach((column, index) => {
-    if (typeof column !== 'string') return;
-    const at = [...path, 'search', index];
-    if (searched.has(column.toLowerCase())) report.value(at, 'this column is already there; remove one of the two');
-    searched.add(column.toLowerCase());
-    if (written !== null && !seen.has(column.toLowerCase())) {
-      report.value(at, "this column is not among the sink's 'columns'; add it there, or remove it here");
-    }
-  });
-  const { table } = sink;
-  if (typeof table === 'string' && /^(sqlite_|_tidemark)/i.test(table)) {
-    report.value([...path, 'table'], "tables that begin with 'sqlite_' or '_tidemark' are taken; choose another name");
-  }
-}
-
-/** Two sinks must not write to one table of one database, nor to one file that is not a database. */
-function checkTargets(sinks: readonly [string, YamlValue][], folder: string, report: Report): void {
-  const targets = new Map<string, string>();
-  const kinds = new Map<string, string>();
-  for (const [name, value] of sinks) {
-    const { type, path, table, from } = mapping(value);
-    if (typeof path !== 'string' || (type !== 'sqlite' && type !== 'ndjson')) continue;
-    if (report.isBroken(['sinks', name, 'path']) || report.isBroken(['sinks', name, 'table'])) continue;
-    const file = path === '-' && type === 'ndjson' ? '-' : resolve(folder, path);
-    const kind = kinds.get(file) ?? type;
-    kinds.set(file, kind);
-    const own = typeof table === 'string' ? table : typeof from === 'string' ? lastPart(from) : name;
-    const target = type === 'sqlite' ? `${file}\0${own.toLowerCase()}` : file;
-    const other = targets.get(target);
-    if (kind !== type) {
-      report.value(['sinks', name, 'path'], 'another sink of another type writes to this file; give each its own');
-    } else if (other !== undefined) {
-      const fix = type === 'sqlite' ? "give each its own 'table'" : "give each its own 'path'";
-      report.value(['sinks', name, 'path'], `sinks '${other}' and '${name}' would write to the same place; ${fix}`);
-    }
-    targets.set(target, name);
-  }
 }
 
 function checkHttp(http: YamlMapping, report: Report): void {
@@ -249,18 +138,4 @@ function checkDisk(disk: YamlMapping, report: Report): void {
 function percent(value: YamlValue | undefined, fallback: number): number | null {
   if (value === undefined) return fallback;
   return typeof value === 'string' && /^[0-9]{1,3}%$/.test(value) ? Number(value.slice(0, -1)) : null;
-}
-
-function tableName(entry: YamlValue): string | null {
-  if (typeof entry === 'string') return entry;
-  const { name } = mapping(entry);
-  return typeof name === 'string' ? name : null;
-}
-
-function mapping(value: YamlValue | undefined): YamlMapping {
-  return isMapping(value) ? value : {};
-}
-
-function list(value: YamlValue | undefined): readonly YamlValue[] {
-  return Array.isArray(value) ? value : [];
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { parseLsn } from '../model/position.ts';
-import { durationForm } from './duration.ts';
+import { durationForm, parseDuration } from './duration.ts';
 import { parseName } from './table-name.ts';
 
 /**
@@ -14,9 +14,21 @@ const name = z
     'a name begins with a letter and holds letters, digits, _ and - only, 63 at most',
   );
 
-const text = z.string().min(1, 'must not be empty');
+/** NUL ends a text for the operating system, PostgreSQL and SQLite alike. */
+const text = z
+  .string()
+  .min(1, 'this must not be empty; give it a value or remove it')
+  .refine((value) => !value.includes('\0'), { error: 'this holds the character NUL, which no name can; remove it' });
 
-const duration = z.string().regex(durationForm, 'a duration is a whole number and a unit: 250ms, 10s, 5m or 1h');
+/** More often would be a burden for the server, and later no heartbeat. */
+const heartbeatMs = { least: 100, most: 24 * 3600 * 1000 };
+
+const heartbeat = z
+  .string()
+  .regex(durationForm, 'a duration is a whole number and a unit: 250ms, 10s, 5m or 1h')
+  .refine((value) => isBetween(parseDuration(value), heartbeatMs), {
+    error: "'heartbeat' is from 100ms to 24h; write 10s",
+  });
 
 const percentage = z.string().regex(/^(100|[1-9]?[0-9])%$/, 'a share of the disk is a whole percentage: 80%');
 
@@ -45,7 +57,9 @@ const tableEntry = z.union([
       .min(1, 'name at least one column, or leave the key out')
       .optional()
       .describe('Columns that identify a row. The primary key, or else the replica identity, when absent.'),
-    exclude: columnNames.default([]).describe('Columns that are never read from the database.'),
+    exclude: columnNames
+      .default([])
+      .describe('Columns that are left out of the log, and so of topics and sinks. Snapshots do not read them.'),
     on_schema_change: z
       .enum(['reread', 'stop'])
       .default('reread')
@@ -78,7 +92,10 @@ const snapshot = z.strictObject({
   parallel: z.int().min(1).max(32).default(2).describe('Connections that read tables at the same time.'),
 });
 
-const identifier = z.string().regex(/^[^\0"]{1,63}$/, 'a name in PostgreSQL has 1 to 63 characters and no quotes');
+const identifier = z
+  .string()
+  .regex(/^[^\0"]{1,63}$/, 'a name in PostgreSQL has 1 to 63 bytes and no quotes')
+  .refine((value) => Buffer.byteLength(value) <= 63, { error: 'a name in PostgreSQL has 1 to 63 bytes and no quotes' });
 
 const postgresSource = z.strictObject({
   type: z.literal('postgres').describe('PostgreSQL 13 or newer.'),
@@ -98,7 +115,7 @@ const postgresSource = z.strictObject({
       'Publication; made and kept in step with `tables` when privileges allow. Default: `tidemark_<name>_<source>`.',
     ),
   snapshot: snapshot.prefault({}).describe('How tables are read at first.'),
-  heartbeat: duration.default('10s').describe("How often an idle database's slot is moved on."),
+  heartbeat: heartbeat.default('10s').describe("How often an idle database's slot is moved on."),
   start_at: z
     .string()
     .refine(isLsn, {
@@ -148,7 +165,9 @@ const http = z.strictObject({
   port: z.int().min(0).max(65_535).default(7070).describe('Port to listen on; 0 takes any free one.'),
   token: z
     .string()
-    .min(1, 'must not be empty')
+    .refine((value) => /^[\x21-\x7e]+$/.test(value), {
+      error: 'a token holds letters, digits and signs of ASCII and no spaces, as it travels in a header',
+    })
     .optional()
     .describe('Bearer token that every request but health needs. Required when `host` is not a loopback address.'),
 });
@@ -191,12 +210,17 @@ export type FileContent = z.infer<typeof fileSchema>;
 
 function isPostgresUrl(value: string): boolean {
   if (!URL.canParse(value)) return false;
+  if (/%00/.test(value)) return false;
   const { protocol, hostname, searchParams } = new URL(value);
   return (protocol === 'postgres:' || protocol === 'postgresql:') && (hostname !== '' || searchParams.has('host'));
 }
 
 function isTableName(value: string): boolean {
-  return parseName(value)?.length === 2;
+  return parseName(value)?.length === 2 && !value.includes('\0');
+}
+
+function isBetween(value: number | null, { least, most }: { least: number; most: number }): boolean {
+  return value === null || (value >= least && value <= most);
 }
 
 function isLsn(value: string): boolean {

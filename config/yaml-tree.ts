@@ -158,6 +158,10 @@ class Reader implements YamlTree {
     for (const pair of map.items as Pair<Node | null, Node | null>[]) {
       const at = startOf(pair.key) ?? startOf(map) ?? 0;
       const name = isScalar(pair.key) ? this.#restore(pair.key.source ?? String(pair.key.value)) : '';
+      if (name === '<<') {
+        this.#find(at, 'merge keys are no part of YAML 1.2; write the keys out');
+        continue;
+      }
       // `__proto__` would silently be left out further on: objects of JavaScript do not hold it as others.
       if (name === '' || name === '__proto__') {
         this.#find(at, 'this cannot be a key; write a name, then a colon');
