@@ -11,11 +11,12 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   snapshot: ['model', 'base'],
   'connectors/*': ['snapshot', 'model', 'base'],
   'log/*': ['model', 'base'],
+  views: ['model', 'base'],
   sinks: ['sinks/*', 'model', 'base'],
   'sinks/*': ['sinks', 'model', 'base'],
   config: ['model', 'base'],
   telemetry: ['model', 'base'],
-  service: ['telemetry', 'config', 'sinks', 'sinks/*', 'log/*', 'connectors/*', 'snapshot', 'model', 'base'],
+  service: ['telemetry', 'config', 'views', 'sinks', 'sinks/*', 'log/*', 'connectors/*', 'snapshot', 'model', 'base'],
   cli: ['service', 'config', 'telemetry', 'model', 'base'],
 };
 
