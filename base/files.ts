@@ -1,6 +1,7 @@
 import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { systemCodeOf } from './errors.ts';
 
 /** An open file. Offsets and lengths are bytes. */
 export interface File {
@@ -22,6 +23,7 @@ export interface Files {
   open(path: string, mode: 'read' | 'write' | 'create'): Promise<File>;
   list(directory: string): Promise<string[]>;
   exists(path: string): Promise<boolean>;
+  /** Makes a folder and those above it that are missing; one that is there is left as it is. */
   makeDirectory(path: string): Promise<void>;
   /** Atomic replacement; durable only after `syncDirectory` of its folder. */
   rename(from: string, to: string): Promise<void>;
@@ -83,9 +85,7 @@ export const systemFiles: Files = {
       () => true,
       () => false,
     ),
-  makeDirectory: async (path) => {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-  },
+  makeDirectory: makeFolder,
   rename: async (from, to) => rename(from, to),
   remove: async (path) => rm(path, { recursive: true, force: true }),
   syncDirectory: async (path) => {
@@ -101,6 +101,37 @@ export const systemFiles: Files = {
     return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
   },
 };
+
+/**
+ * Not mkdir's own `recursive`: below a folder that takes no entries and says ENOENT (/proc), libuv makes parent and child in turns
+ * without end.
+ */
+async function makeFolder(path: string): Promise<void> {
+  const error = await makeOne(path);
+  if (error === null) return;
+  const parent = dirname(path);
+  if (systemCodeOf(error) !== 'ENOENT' || parent === path) throw error;
+  if (!(await isFolder(parent))) await makeFolder(parent);
+  const again = await makeOne(path);
+  if (again !== null) throw again;
+}
+
+/** Why the folder could not be made; null when it is there. */
+async function makeOne(path: string): Promise<unknown> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+    return null;
+  } catch (error) {
+    return (await isFolder(path)) ? null : error;
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
 
 /** Replaces a small file as a whole: after a crash at any point it holds either the old or the new content. */
 export async function replaceFile(files: Files, path: string, content: Buffer): Promise<void> {

@@ -8,6 +8,7 @@ import { ChangeSet } from './change-set.ts';
 import type { DeadLetter } from './dead-letters.ts';
 import type { Cursor, Target } from './port.ts';
 import type { Sink, SinkDependencies } from './sink.ts';
+import { isUnfit } from './unfit.ts';
 
 /** A position without data is written to the target no more often than this. */
 const positionPersistMs = 10_000;
@@ -179,8 +180,15 @@ export class Lane {
 
   async #reshape(sink: Sink, schemaId: number): Promise<void> {
     if (schemaId === sink.schemaId || schemaId === 0) return;
-    await this.#target.reshape(sink.name, sink.shapeAt(schemaId));
-    sink.schemaId = schemaId;
+    try {
+      await this.#target.reshape(sink.name, sink.shapeAt(schemaId));
+      sink.schemaId = schemaId;
+    } catch (error) {
+      // The sink may ask for columns that came to the table later than these rows: they are NULL in them.
+      const newest = sink.newestSchemaId();
+      if (!isUnfit(error) || newest <= schemaId) throw error;
+      await this.#reshape(sink, newest);
+    }
   }
 
   async #apply(sink: Sink, set: ChangeSet, from: number, to: number): Promise<void> {

@@ -1,7 +1,7 @@
-import { TidemarkError } from '../base/errors.ts';
 import type { Column, Table } from '../model/table.ts';
 import type { ColumnChoice } from './options.ts';
 import type { SinkColumn, SinkShape } from './port.ts';
+import { unfit } from './unfit.ts';
 
 /** The shape of a sink's rows under one version of its table. SINK_FAILED when the chosen columns do not fit it. */
 export function shapeOf(sink: string, table: Table, schemaId: number, choice: ColumnChoice | undefined): SinkShape {
@@ -11,14 +11,10 @@ export function shapeOf(sink: string, table: Table, schemaId: number, choice: Co
     const index = table.columns.findIndex((column) => column.name === from);
     const column = table.columns[index];
     if (column === undefined) {
-      throw new TidemarkError(
-        'SINK_FAILED',
-        `Sink '${sink}' asks for column '${from}', which ${table.topic} does not have`,
-        {
-          hint: 'Correct `columns` of the sink; it is then built anew from the log.',
-          place: { sink, table: table.topic },
-        },
-      );
+      throw unfit('SINK_FAILED', `Sink '${sink}' asks for column '${from}', which ${table.topic} does not have`, {
+        hint: 'Correct `columns` of the sink and start again; it is then built anew from the log.',
+        place: { sink, table: table.topic },
+      });
     }
     columns.push({ id: column.id, name, type: column.type });
     sources.push(index);
@@ -39,11 +35,11 @@ function isList(choice: ColumnChoice): choice is readonly string[] {
 
 function keyPosition(sink: string, table: Table, column: Column | undefined, position: number): number {
   if (position >= 0) return position;
-  throw new TidemarkError(
+  throw unfit(
     'SINK_FAILED',
     `Sink '${sink}' leaves out '${column?.name}', which is part of the key of ${table.topic}`,
     {
-      hint: 'Add it to `columns` of the sink.',
+      hint: 'Add it to `columns` of the sink and start again; it is then built anew from the log.',
       place: { sink, table: table.topic },
     },
   );

@@ -3,6 +3,7 @@ import { backoffMs } from '../base/retry.ts';
 import { Lane } from './lane.ts';
 import type { Cursor, SinkState, Target } from './port.ts';
 import type { Sink, SinkDependencies, SinkStatus } from './sink.ts';
+import { isUnfit } from './unfit.ts';
 
 /** Bytes of changes applied at once: the time that an apply keeps the event loop is a few milliseconds. */
 const batchBytes = 512 * 1024;
@@ -203,7 +204,7 @@ export class SinkGroup {
   /** Records a failure and waits before the next attempt; false when there is to be none. */
   async #failed(thrown: unknown, signal: AbortSignal): Promise<boolean> {
     const attempt = this.#failures++;
-    const last = isTidemarkError(thrown) && permanent.has(thrown.code);
+    const last = isUnfit(thrown) || (isTidemarkError(thrown) && permanent.has(thrown.code));
     const waitMs = backoffMs(attempt, retryFirstMs, this.#deps.random);
     for (const sink of this.sinks) {
       const error = sinkError(thrown, sink);

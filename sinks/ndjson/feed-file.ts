@@ -3,6 +3,7 @@ import { assert } from '../../base/assert.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { replaceFile } from '../../base/files.ts';
 import type { File, Files } from '../../base/files.ts';
+import { makeParent } from '../make-parent.ts';
 import type { SinkState } from '../port.ts';
 import type { Feed } from './feed.ts';
 import { commitStart } from './line-encoder.ts';
@@ -75,7 +76,7 @@ export class FeedFile implements Feed {
   }
 
   async beginAnew(): Promise<void> {
-    await this.#files.makeDirectory(dirname(this.#path));
+    await makeParent(this.#files, this.#path);
     await this.#anew?.close();
     this.#anew = await this.#files.open(`${this.#path}.new`, 'create');
     this.#end = 0;

@@ -1,6 +1,6 @@
-import { TidemarkError } from '../../base/errors.ts';
 import type { DataType } from '../../model/data-type.ts';
 import type { SinkShape } from '../port.ts';
+import { unfit } from '../unfit.ts';
 
 /** How SQLite keeps a column: docs/sinks.md lists what each type becomes. */
 type Affinity = 'INTEGER' | 'REAL' | 'TEXT';
@@ -23,8 +23,6 @@ export interface Layout {
 }
 
 export const seqColumn = '_seq';
-
-const reservedBySearch = new Set(['rank', 'rowid']);
 
 /** A sink that has been begun and whose rows have no shape yet: there is no table. */
 export function emptyLayout(table: string, search: readonly string[]): Layout {
@@ -49,41 +47,43 @@ function affinityOf(type: DataType): Affinity {
 /** The layout for a shape. SINK_TARGET when SQLite cannot have such a table. */
 export function layoutOf(sink: string, table: string, shape: SinkShape, search: readonly string[]): Layout {
   const columns = shape.columns.map(({ id, name, type }) => ({ id, name, affinity: affinityOf(type) }));
+  checkNames(sink, columns);
+  checkSearch(sink, columns, search, table);
+  const key = shape.key.map((position) => columns[position]?.name ?? '');
+  return { table, schemaId: shape.schemaId, columns, key, search };
+}
+
+function checkNames(sink: string, columns: readonly LayoutColumn[]): void {
   const names = new Set<string>([seqColumn]);
   for (const { name } of columns) {
     const folded = name.toLowerCase();
     if (names.has(folded)) {
-      throw new TidemarkError(
-        'SINK_TARGET',
-        `Sink '${sink}' would have two columns named '${folded}' (SQLite ignores case)`,
-        {
-          hint: 'Give one of them another name with `columns: { new_name: old_name, … }`.',
-          place: { sink },
-        },
-      );
+      throw unfit('SINK_TARGET', `Sink '${sink}' would have two columns named '${folded}' (SQLite ignores case)`, {
+        hint: 'Give one of them another name with `columns: { new_name: old_name, … }`, then start again.',
+        place: { sink },
+      });
     }
     names.add(folded);
   }
+}
+
+/** FTS5 keeps `rank`, `rowid` and the index's own name for itself. */
+function checkSearch(sink: string, columns: readonly LayoutColumn[], search: readonly string[], table: string): void {
   const missing = search.find((name) => !columns.some((column) => column.name === name));
   if (missing !== undefined) {
-    throw new TidemarkError('SINK_TARGET', `Sink '${sink}' is to search column '${missing}', which it does not have`, {
-      hint: 'Correct `search` of the sink.',
+    throw unfit('SINK_TARGET', `Sink '${sink}' is to search column '${missing}', which it does not have`, {
+      hint: `Correct \`search\` of the sink, then start again. It has ${columns.map(({ name }) => name).join(', ')}.`,
       place: { sink },
     });
   }
-  const reserved = search.find((name) => reservedBySearch.has(name.toLowerCase()));
+  const reservedNames = new Set(['rank', 'rowid', searchName(table).toLowerCase()]);
+  const reserved = search.find((name) => reservedNames.has(name.toLowerCase()));
   if (reserved !== undefined) {
-    throw new TidemarkError(
-      'SINK_TARGET',
-      `Sink '${sink}' is to search column '${reserved}', a name that FTS5 keeps for itself`,
-      {
-        hint: 'Give the column another name with `columns: { new_name: old_name, … }`.',
-        place: { sink },
-      },
-    );
+    throw unfit('SINK_TARGET', `Sink '${sink}' is to search column '${reserved}', a name that FTS5 keeps for itself`, {
+      hint: 'Give the column another name with `columns: { new_name: old_name, … }`, then start again.',
+      place: { sink },
+    });
   }
-  const key = shape.key.map((position) => columns[position]?.name ?? '');
-  return { table, schemaId: shape.schemaId, columns, key, search };
 }
 
 export function quote(name: string): string {
@@ -97,6 +97,11 @@ export function copyName(table: string): string {
 
 export function searchName(table: string): string {
   return `${table}_search`;
+}
+
+/** The table and its full-text index, if it has one. */
+export function tablesOf(table: string, search: readonly string[]): string[] {
+  return search.length > 0 ? [table, searchName(table)] : [table];
 }
 
 /** The one name for the row number that no column hides. */

@@ -21,8 +21,9 @@ export function createTable(db: DatabaseSync, layout: Layout, finalName: string)
   createSearch(db, layout, finalName);
 }
 
-export function dropTable(db: DatabaseSync, table: string): void {
-  db.exec(`DROP TABLE IF EXISTS ${quote(searchName(table))}`);
+/** Without a full-text index of ours, a table that has the name of one is somebody else's. */
+export function dropTable(db: DatabaseSync, { table, search }: Pick<Layout, 'table' | 'search'>): void {
+  if (search.length > 0) db.exec(`DROP TABLE IF EXISTS ${quote(searchName(table))}`);
   db.exec(`DROP TABLE IF EXISTS ${quote(table)}`);
 }
 
@@ -46,7 +47,7 @@ export function renameCopy(db: DatabaseSync, copy: Layout, name: string): Layout
 export function alterTable(db: DatabaseSync, from: Layout, to: Layout, finalName: string): void {
   const kept = to.columns.filter(({ id }) => from.columns.some((column) => column.id === id));
   if (sameColumns(from, to)) return;
-  db.exec(`DROP TABLE IF EXISTS ${quote(searchName(from.table))}`);
+  if (from.search.length > 0) db.exec(`DROP TABLE IF EXISTS ${quote(searchName(from.table))}`);
   dropTriggers(db, from.table);
   const sameKey =
     from.key.length === to.key.length &&

@@ -1,17 +1,18 @@
-import { mkdirSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { assert, present } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import { TidemarkError, isTidemarkError, messageOf } from '../../base/errors.ts';
+import type { Files } from '../../base/files.ts';
 import type { Log } from '../../model/log.ts';
 import type { ChangeSet } from '../change-set.ts';
+import { makeParent } from '../make-parent.ts';
 import { fingerprintOf } from '../options.ts';
 import type { SqliteSinkOptions } from '../options.ts';
 import type { Cursor, SinkRow, SinkShape, SinkState, SinkValue, Target } from '../port.ts';
 import { Catalog, forget, readEntries } from './catalog.ts';
 import type { SinkEntry } from './catalog.ts';
-import { copyName, emptyLayout, layoutOf } from './layout.ts';
+import { copyName, emptyLayout, layoutOf, tablesOf } from './layout.ts';
 import { readRows, scanRows } from './read.ts';
 import { alterTable, createTable, dropTable, renameCopy } from './rebuild.ts';
 import { TableWriter } from './table-writer.ts';
@@ -30,6 +31,13 @@ const cacheKiB = 4 * 1024;
 const rowCodes = new Set([18, 19, 20, 25]);
 const notADatabase = 26;
 
+interface SqliteDependencies {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly files: Files;
+  readonly random: () => number;
+}
+
 /**
  * A SQLite file. Rows, full-text index and cursor change in one SQLite transaction, which stays open over the pieces of a large source
  * transaction; in WAL mode readers see the state before it until it commits, and never wait.
@@ -44,6 +52,7 @@ export class SqliteTarget implements Target {
   readonly #sinks: ReadonlyMap<string, SqliteSinkOptions>;
   readonly #log: Log;
   readonly #clock: Clock;
+  readonly #files: Files;
   readonly #token: string;
   #db: DatabaseSync | null = null;
   #catalog: Catalog | null = null;
@@ -52,18 +61,18 @@ export class SqliteTarget implements Target {
   #inode = 0n;
   #checkedAt = 0;
 
-  constructor(sinks: readonly SqliteSinkOptions[], deps: { log: Log; clock: Clock; random: () => number }) {
+  constructor(sinks: readonly SqliteSinkOptions[], deps: SqliteDependencies) {
     this.#path = sinks[0]?.path ?? '';
     this.#sinks = new Map(sinks.map((sink) => [sink.name, sink]));
     this.#log = deps.log;
     this.#clock = deps.clock;
+    this.#files = deps.files;
     this.#token = Array.from({ length: 4 }, () => Math.floor(deps.random() * 2 ** 32).toString(16)).join('-');
   }
 
   async open(): Promise<ReadonlyMap<string, SinkState>> {
-    mkdirSync(dirname(this.#path), { recursive: true });
-    const db = new DatabaseSync(this.#path, { timeout: busyTimeoutMs });
-    this.#db = db;
+    await makeParent(this.#files, this.#path);
+    const db = this.#connect();
     this.#run(() => {
       db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${cacheKiB};
         PRAGMA journal_size_limit = 67108864; PRAGMA legacy_alter_table = ON;`);
@@ -76,6 +85,15 @@ export class SqliteTarget implements Target {
     this.#inode = statSync(this.#path, { bigint: true }).ino;
     this.#checkedAt = this.#clock.monotonic();
     return this.#states();
+  }
+
+  #connect(): DatabaseSync {
+    try {
+      this.#db = new DatabaseSync(this.#path, { timeout: busyTimeoutMs });
+      return this.#db;
+    } catch (error) {
+      throw this.#translated(error);
+    }
   }
 
   async begin(): Promise<void> {
@@ -91,7 +109,7 @@ export class SqliteTarget implements Target {
     const entry = this.#entries.get(sink);
     const layout = emptyLayout(copyName(options.table), options.search);
     this.#run(() => {
-      if (entry?.copy) dropTable(this.#open(), entry.copy.layout.table);
+      if (entry?.copy) dropTable(this.#open(), entry.copy.layout);
       const cursor = { epoch: this.#log.epoch, seq: 0, position: null, timeMs: 0 };
       this.#save(sink, {
         fingerprint: fingerprintOf(options),
@@ -125,7 +143,7 @@ export class SqliteTarget implements Target {
     this.#run(() => {
       const db = this.#open();
       this.#takeOver(db, sink, table);
-      if (visible) dropTable(db, visible.layout.table);
+      if (visible) dropTable(db, visible.layout);
       const layout = copy.layout.columns.length === 0 ? { ...copy.layout, table } : renameCopy(db, copy.layout, table);
       this.#save(sink, { fingerprint, visible: { layout, cursor: copy.cursor }, copy: null });
     });
@@ -227,10 +245,12 @@ export class SqliteTarget implements Target {
     );
     const ours = new Set<string>();
     for (const { visible, copy } of this.#entries.values()) {
-      for (const layout of [visible?.layout, copy?.layout]) if (layout) ours.add(layout.table.toLowerCase());
+      for (const layout of [visible?.layout, copy?.layout]) {
+        if (layout) for (const own of tablesOf(layout.table, layout.search)) ours.add(own.toLowerCase());
+      }
     }
-    for (const { name, table } of this.#sinks.values()) {
-      for (const wanted of [table, copyName(table)]) {
+    for (const { name, table, search } of this.#sinks.values()) {
+      for (const wanted of [...tablesOf(table, search), ...tablesOf(copyName(table), search)]) {
         if (ours.has(wanted.toLowerCase()) || exists.get(wanted) === undefined) continue;
         throw new TidemarkError('SINK_TARGET', `Table '${wanted}' in ${this.#path} is not of sink '${name}'s making`, {
           hint: 'Give the sink another `table` or another file, or drop that table.',
@@ -244,8 +264,8 @@ export class SqliteTarget implements Target {
   #takeOver(db: DatabaseSync, sink: string, table: string): void {
     for (const [other, { visible, copy }] of this.#entries) {
       if (other === sink || this.#sinks.has(other) || visible?.layout.table !== table) continue;
-      dropTable(db, table);
-      if (copy) dropTable(db, copy.layout.table);
+      dropTable(db, visible.layout);
+      if (copy) dropTable(db, copy.layout);
       forget(db, other);
       this.#entries.delete(other);
     }

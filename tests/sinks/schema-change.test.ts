@@ -150,3 +150,19 @@ test('a change of columns and the rows of its transaction are seen at once', asy
   expect(reader.prepare('SELECT city FROM people WHERE id = 3').get()).toEqual({ city: 'Oslo' });
   reader.close();
 });
+
+test('a sink that asks for columns that came later is filled from the rows that were there before', async () => {
+  const v2 = table('people', { id: 'int8', name: 'text', age: 'int4', city: 'text' });
+  await harness.feeder.durable();
+  harness.feeder.know(v2);
+  await start({ columns: { id: 'id', town: 'city' }, search: ['town'] });
+  expect(query(people)).toEqual([
+    { id: 1, town: null, _seq: 1 },
+    { id: 2, town: null, _seq: 1 },
+  ]);
+  harness.feeder.upsert(v2, { id: '2', name: 'Bob', age: '8', city: 'Oslo' }).commit();
+  await caughtUp(groups, 2);
+  expect(
+    query("SELECT people.id FROM people_search('oslo') JOIN people ON people.rowid = people_search.rowid"),
+  ).toEqual([{ id: 2 }]);
+});
