@@ -1,0 +1,27 @@
+import type { Native } from './functions/definition.ts';
+import { numericForm } from './functions/numeric-form.ts';
+import type { SqlName, SqlType } from '../type.ts';
+
+/**
+ * The native form of a type whose values are text in rows: what expressions compute with. `read` trusts its text, which `write`, or a
+ * source, has printed.
+ */
+export interface NativeForm {
+  readonly read: (text: string) => Native;
+  readonly write: (value: never) => string;
+}
+
+/**
+ * PostgreSQL's input function of a type: any text that it accepts, to the type's native form (the Value itself for types without one). RowError 22P02,
+ * 22003, 22007 … in its words for what it refuses.
+ */
+export type Input = (text: string) => Native;
+
+const forms: Partial<Record<SqlName, NativeForm>> = {
+  numeric: numericForm,
+};
+
+/** null: values are computed with as they stand in rows. */
+export function formOf(type: SqlType): NativeForm | null {
+  return type.kind === 'scalar' ? (forms[type.name] ?? null) : null;
+}

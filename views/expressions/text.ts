@@ -1,0 +1,76 @@
+import { integer } from '../value.ts';
+import type { Value } from '../value.ts';
+import type { SqlType } from '../type.ts';
+
+/** The Value of the text that PostgreSQL's output function (or the log) gives for a value of the type. */
+export function valueOf(text: string, type: SqlType): Value {
+  if (type.kind !== 'scalar') return text;
+  switch (type.name) {
+    case 'bool':
+      return text === 't' || text === 'true';
+    case 'int2':
+    case 'int4':
+      return Number(text);
+    case 'int8':
+      return text.length < 16 ? Number(text) : integer(BigInt(text));
+    case 'float4':
+    case 'float8':
+      return floatOf(text);
+    default:
+      return text;
+  }
+}
+
+/** The text that PostgreSQL's output function prints for a value that is not NULL. */
+export function textOf(value: Value, type: SqlType): string {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number') {
+    if (type.kind === 'scalar' && (type.name === 'float8' || type.name === 'float4')) {
+      return type.name === 'float8' ? float8Text(value) : float4Text(value);
+    }
+    return String(value);
+  }
+  if (typeof value === 'boolean') return value ? 't' : 'f';
+  return String(value);
+}
+
+function floatOf(text: string): number {
+  if (text === '-0') return -0;
+  const value = Number(text);
+  if (!Number.isNaN(value)) return value;
+  return text === 'Infinity' ? Infinity : text === '-Infinity' ? -Infinity : NaN;
+}
+
+/** Shortest digits that give the value back; an exponent from 1e+15 on and below 1e-4, of two digits at least. */
+export function float8Text(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  if (value === 0) return Object.is(value, -0) ? '-0' : '0';
+  return layOut(value.toExponential(), 15);
+}
+
+/** As float8Text, with the digits that single precision needs, and an exponent from 1e+06 on. */
+export function float4Text(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  if (value === 0) return Object.is(value, -0) ? '-0' : '0';
+  for (let digits = 1; digits < 9; digits++) {
+    const text = value.toExponential(digits - 1);
+    if (Math.fround(Number(text)) === value) return layOut(text, 6);
+  }
+  return layOut(value.toExponential(8), 6);
+}
+
+/** From `d.ddde±x` to PostgreSQL's form. */
+function layOut(exponential: string, precision: number): string {
+  const negative = exponential.startsWith('-') ? '-' : '';
+  const at = exponential.indexOf('e');
+  const digits = exponential.slice(negative.length, at).replace('.', '');
+  const exponent = Number(exponential.slice(at + 1));
+  if (exponent < -4 || exponent >= precision) {
+    const mantissa = digits.length > 1 ? `${digits[0]}.${digits.slice(1)}` : digits;
+    const size = Math.abs(exponent);
+    return `${negative}${mantissa}e${exponent < 0 ? '-' : '+'}${size < 10 ? '0' : ''}${size}`;
+  }
+  if (exponent < 0) return `${negative}0.${'0'.repeat(-exponent - 1)}${digits}`;
+  if (digits.length <= exponent + 1) return negative + digits.padEnd(exponent + 1, '0');
+  return `${negative}${digits.slice(0, exponent + 1)}.${digits.slice(exponent + 1)}`;
+}
