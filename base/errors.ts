@@ -5,6 +5,7 @@
 export const errorCodes = {
   INTERNAL: { exit: 1, about: 'An invariant of tidemark itself does not hold. Always a bug.' },
   USAGE: { exit: 2, about: 'The command line is not understood.' },
+  OUTPUT_FAILED: { exit: 1, about: 'Standard output cannot be written.' },
   CONFIG_INVALID: { exit: 2, about: 'The configuration file has mistakes; all of them are listed.' },
   REQUEST_INVALID: { exit: 2, about: 'A request to the HTTP API is not understood.' },
   PATH_UNKNOWN: { exit: 2, about: 'The HTTP API has no such path.' },

@@ -1,12 +1,35 @@
 import type { IncomingMessage } from 'node:http';
-import { TidemarkError, errorCodes, systemCodeOf } from '../base/errors.ts';
+import type { Clock } from '../base/clock.ts';
+import { TidemarkError, errorCodes, isTidemarkError, systemCodeOf } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 
 // The import of node:http as a module evaluates all its exports, an undici of 17 MB and 40 ms among them.
 const { request } = process.getBuiltinModule('node:http');
 
+/** What takes no work of the service's is answered at once; a service that is busy may take a little. */
+const answerMsDefault = 10_000;
+/** A stream of events says that it is alive four times as often (service/http/event-routes.ts). */
+const silentStreamMs = 60_000;
+
 /** An object of JSON. */
 type Answer = Record<string, unknown>;
+
+type Query = Readonly<Record<string, string | undefined>>;
+
+interface Request {
+  readonly method: string;
+  readonly path: string;
+  readonly query: Query;
+  readonly body?: object;
+  /** How long nothing may come; for ever when absent. */
+  readonly silentMs?: number;
+  /** The answer may pause for longer than its beginning. */
+  readonly isStream?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Timers of Node count milliseconds in 31 bits. */
+const timerMsMax = 2 ** 31 - 1;
 
 /**
  * Talks to the running service. node:http rather than fetch: a wait or a snapshot answers when it is done, which may take longer than
@@ -16,31 +39,65 @@ export class ServiceClient {
   readonly url: string;
   readonly #token: string | null;
   readonly #signal: AbortSignal;
+  readonly #clock: Clock;
 
-  constructor(options: { url: string; token: string | null; signal: AbortSignal }) {
+  /** How long an answer may take that needs no work. */
+  readonly #answerMs: number;
+
+  constructor(options: { url: string; token: string | null; signal: AbortSignal; clock: Clock; answerMs?: number }) {
+    this.#answerMs = options.answerMs ?? answerMsDefault;
+    this.#clock = options.clock;
     this.url = options.url;
     this.#token = options.token;
     this.#signal = options.signal;
   }
 
-  /** The answer to a GET, an object that the caller knows the shape of; errors of the API are thrown as what they were in the service. */
-  async get(path: string, query: Readonly<Record<string, string | undefined>> = {}): Promise<unknown> {
-    return this.#json(await this.#request('GET', path, query));
+  /**
+   * The answer to a GET, an object that the caller knows the shape of; errors of the API are thrown as what they were in the service.
+   * SERVICE_UNREACHABLE when nothing comes for `silentMs`.
+   */
+  async get(path: string, query: Query = {}, silentMs = this.#answerMs): Promise<unknown> {
+    return this.#json(await this.#request({ method: 'GET', path, query, silentMs }));
   }
 
+  /** Waits for the answer however long the work takes, as long as the service is alive. */
   async post(path: string, body: object): Promise<unknown> {
-    return this.#json(await this.#request('POST', path, {}, body));
+    const done = new AbortController();
+    const work = this.#request({ method: 'POST', path, query: {}, body, signal: done.signal });
+    const answer = work.then(async (response) => this.#json(response));
+    // The loser of the race must not surface as an unhandled rejection.
+    answer.catch(() => undefined);
+    try {
+      return await Promise.race([answer, this.#whileAlive(done.signal)]);
+    } finally {
+      done.abort();
+    }
+  }
+
+  /** Rejects once the service does not answer any more. */
+  async #whileAlive(signal: AbortSignal): Promise<never> {
+    for (;;) {
+      const silentMs = this.#answerMs;
+      await this.#json(await this.#request({ method: 'GET', path: '/healthz', query: {}, silentMs, signal }));
+      await this.#clock.sleep(silentMs, AbortSignal.any([signal, this.#signal]));
+    }
   }
 
   /** The `data` of server-sent events, one after the other; ends when the service ends the stream. */
-  async *events(path: string, query: Readonly<Record<string, string | undefined>>): AsyncGenerator<string> {
-    const response = await this.#request('GET', path, query);
+  async *events(path: string, query: Query): AsyncGenerator<string> {
+    const response = await this.#request({ method: 'GET', path, query, silentMs: this.#answerMs, isStream: true });
     if (response.statusCode !== 200) await this.#json(response);
     let rest = '';
     let name = '';
+    let waits = true;
     response.setEncoding('utf8');
+    // While what came is being printed, to a reader who may be slow, nothing is read, and silence says nothing.
+    response.setTimeout(silentStreamMs, () => {
+      if (waits) response.destroy(silent(this.url, silentStreamMs));
+    });
     try {
       for await (const text of response as AsyncIterable<string>) {
+        waits = false;
         const lines = (rest + text).split('\n');
         rest = lines.pop() ?? '';
         for (const line of lines) {
@@ -50,6 +107,7 @@ export class ServiceClient {
           else if (line.startsWith('data:') && name === 'error') throw streamError(line);
           else if (name === 'end') return;
         }
+        waits = true;
       }
       if (!this.#signal.aborted) throw endedEarly(this.url);
     } finally {
@@ -57,20 +115,25 @@ export class ServiceClient {
     }
   }
 
-  async #request(
-    method: string,
-    path: string,
-    query: Readonly<Record<string, string | undefined>>,
-    body?: object,
-  ): Promise<IncomingMessage> {
+  async #request(wanted: Request): Promise<IncomingMessage> {
+    const { method, path, query, body, silentMs, signal = this.#signal } = wanted;
     const url = new URL(path, this.url);
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
     const headers: Record<string, string> = { accept: 'application/json' };
     if (this.#token !== null) headers['authorization'] = `Bearer ${this.#token}`;
     if (body) headers['content-type'] = 'application/json';
+    const options = { method, headers, signal: AbortSignal.any([signal, this.#signal]), agent: false };
     return new Promise((resolve, reject) => {
-      const outgoing = request(url, { method, headers, signal: this.#signal, agent: false }, resolve);
+      let response: IncomingMessage | null = null;
+      const outgoing = request(url, options, (begun) => resolve((response = begun)));
       outgoing.on('error', (error) => reject(this.#unreachable(error)));
+      // A service that is stopped or stuck still accepts connections: its system does.
+      if (silentMs !== undefined) {
+        outgoing.setTimeout(Math.min(silentMs, timerMsMax), () => {
+          if (response === null) outgoing.destroy(silent(this.url, silentMs));
+          else if (wanted.isStream !== true) response.destroy(silent(this.url, silentMs));
+        });
+      }
       outgoing.end(body === undefined ? undefined : JSON.stringify(body));
     });
   }
@@ -93,7 +156,7 @@ export class ServiceClient {
   }
 
   #unreachable(error: unknown): unknown {
-    if (this.#signal.aborted) return error;
+    if (this.#signal.aborted || isTidemarkError(error)) return error;
     const code = systemCodeOf(error);
     return new TidemarkError(
       'SERVICE_UNREACHABLE',
@@ -104,6 +167,30 @@ export class ServiceClient {
       },
     );
   }
+}
+
+/** The cause of an error about a service that takes connections and says nothing. */
+class Silence {
+  readonly forMs: number;
+  constructor(forMs: number) {
+    this.forMs = forMs;
+  }
+}
+
+function silent(url: string, forMs: number): TidemarkError {
+  return new TidemarkError(
+    'SERVICE_UNREACHABLE',
+    `the service at ${url} takes connections and does not answer (waited ${(forMs / 1000).toFixed(0)} s)`,
+    {
+      hint: 'It is stopped, stuck or overloaded: look at its process and its log, and start it again if need be.',
+      cause: new Silence(forMs),
+    },
+  );
+}
+
+/** Whether the service took the connection and then said nothing for too long. */
+export function isSilence(error: unknown): error is TidemarkError {
+  return isTidemarkError(error) && error.cause instanceof Silence;
 }
 
 function parseObject(text: string): Answer | null {

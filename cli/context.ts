@@ -1,5 +1,6 @@
 import { systemClock } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
+import { systemCodeOf } from '../base/errors.ts';
 import { systemFiles } from '../base/files.ts';
 import type { Files } from '../base/files.ts';
 import { SecretFilter } from '../telemetry/secrets.ts';
@@ -31,13 +32,22 @@ export interface CommonOptions {
   readonly json?: boolean;
 }
 
+/** How a process was ended from outside. */
+export interface ProcessEnd {
+  /** The exit code that a signal or standard output decided; null when neither did. */
+  exitCode(): number | null;
+  /** Why standard output cannot be written; null when it can, or when its reader has merely gone. */
+  outputError(): Error | null;
+}
+
 /**
  * The process as context. The first SIGINT or SIGTERM asks for a clean stop and decides the exit code (128 + its number); the
- * second one ends the process at once.
+ * second one ends the process at once. `outputIsSink` says that what fails there is a sink's affair, which tries again.
  */
-export function processContext(): { context: CommandContext; signalled: () => number | null } {
+export function processContext(outputIsSink: boolean): { context: CommandContext; end: ProcessEnd } {
   const controller = new AbortController();
   let code: number | null = null;
+  let outputError: Error | null = null;
   const stop = (exitCode: number): void => {
     if (code !== null) process.exit(exitCode);
     code = exitCode;
@@ -45,11 +55,18 @@ export function processContext(): { context: CommandContext; signalled: () => nu
   };
   process.on('SIGINT', () => stop(130));
   process.on('SIGTERM', () => stop(143));
-  // `tidemark tail … | head` closes the pipe when it has enough: that is no failure, but there is nobody left to write for.
-  process.stdout.on('error', () => {
-    code ??= 0;
+  process.stdout.on('error', (error) => {
+    // `tidemark tail … | head` closes the pipe when it has enough: that is no failure, but there is nobody left to write for.
+    if (systemCodeOf(error) === 'EPIPE') code ??= 0;
+    else if (outputIsSink) return;
+    else {
+      outputError ??= error;
+      code ??= 1;
+    }
     controller.abort();
   });
+  // Whoever read the messages has gone; the work goes on.
+  process.stderr.on('error', () => undefined);
   const context = {
     stdout: process.stdout,
     stderr: process.stderr,
@@ -59,5 +76,5 @@ export function processContext(): { context: CommandContext; signalled: () => nu
     secrets: new SecretFilter(),
     signal: controller.signal,
   };
-  return { context, signalled: () => code };
+  return { context, end: { exitCode: () => code, outputError: () => outputError } };
 }

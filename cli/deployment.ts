@@ -40,6 +40,7 @@ export async function connectService(config: Config, context: CommandContext): P
     url: owner?.http ?? configuredUrl(config),
     token: config.http.token,
     signal: context.signal,
+    clock: context.clock,
   });
 }
 

@@ -1,19 +1,30 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { TidemarkError, messageOf } from '../base/errors.ts';
 import { parseDuration } from '../config/duration.ts';
 import { programVersion } from '../service/version.ts';
 import { processContext } from './context.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext, ProcessEnd } from './context.ts';
 import { printError } from './print-error.ts';
 
 /** Runs one command line and sets the process's exit code. */
 export async function main(args: readonly string[]): Promise<void> {
-  const { context, signalled } = processContext();
+  const { context, end } = processContext(args[0] === 'run');
   // What nobody awaited is a mistake of our own: told like any other, and the end of the process.
   process.on('uncaughtException', (error) => process.exit(printError(error, context, args.includes('--json'))));
   const exitCode = await runCommandLine(args, context);
-  process.exitCode = signalled() ?? exitCode;
-  // Whatever a library may have left open must not hold the process; what is written is flushed first.
-  process.stdout.write('', () => process.exit());
+  // Whatever a library may have left open must not hold the process; what is written is flushed first, and told when it cannot be.
+  process.stdout.write('', () => setImmediate(() => process.exit(finish(exitCode, context, end))));
+}
+
+/** The exit code, once everything has been written or has failed to be. */
+function finish(exitCode: number, context: CommandContext, end: ProcessEnd): number {
+  const error = end.outputError();
+  if (error !== null) {
+    const hint = 'What was to be printed is not complete.';
+    const message = `standard output cannot be written: ${messageOf(error)}`;
+    printError(new TidemarkError('OUTPUT_FAILED', message, { hint, cause: error }), context, false);
+  }
+  return end.exitCode() ?? exitCode;
 }
 
 /** Runs one command line; returns its exit code. */

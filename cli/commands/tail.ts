@@ -18,6 +18,7 @@ export async function tailCommand(topic: string, given: TailOptions, context: Co
   // What comes from now on can only be waited for.
   const options = given.from === 'now' ? { ...given, follow: true } : given;
   const config = await readConfig(options, context);
+  if (options.count === 0) return;
   const isRunning = await isServed(config, context);
   if (!isRunning && options.follow === true) throw nothingToFollow();
   const print = printer(options.count, context);

@@ -1,6 +1,10 @@
 import { formatSeconds } from '../../telemetry/units.ts';
+import { TidemarkError } from '../../base/errors.ts';
+import type { Config } from '../../config/config.ts';
 import { parseDuration } from '../../config/duration.ts';
+import { lsnOrder } from '../../model/position.ts';
 import type { WaitAnswer } from '../../service/wait.ts';
+import { isSilence } from '../client.ts';
 import type { CommandContext, CommonOptions } from '../context.ts';
 import { connectService, readConfig, startOfService } from '../deployment.ts';
 import { usageError } from '../usage.ts';
@@ -13,6 +17,9 @@ interface WaitOptions extends CommonOptions {
   readonly timeout: string;
 }
 
+/** The service ends a wait by itself at its timeout; what is this late will not come. */
+const graceMs = 5_000;
+
 export async function waitCommand(options: WaitOptions, context: CommandContext): Promise<void> {
   const position = options.now === true ? 'now' : options.position;
   if (position === undefined || (options.now === true && options.position !== undefined)) {
@@ -22,10 +29,39 @@ export async function waitCommand(options: WaitOptions, context: CommandContext)
     );
   }
   const config = await readConfig(options, context);
-  await startOfService(config, context, parseDuration(options.timeout) ?? 0);
+  checkNames(options, position, config);
+  const timeoutMs = parseDuration(options.timeout) ?? 0;
+  await startOfService(config, context, timeoutMs);
   const client = await connectService(config, context);
   const { sink, source, timeout } = options;
-  const answer = (await client.get('/api/v1/wait', { sink, position, source, timeout })) as WaitAnswer;
+  const query = { sink, position, source, timeout };
+  const answer = (await client.get('/api/v1/wait', query, timeoutMs + graceMs).catch((error: unknown) => {
+    throw isSilence(error) ? outOfTime(error, options) : error;
+  })) as WaitAnswer;
   const text = `${answer.sink} holds everything up to ${answer.position} (${formatSeconds(answer.waited_ms / 1000)})`;
   context.stdout.write(options.json === true ? `${JSON.stringify(answer)}\n` : `${text}\n`);
+}
+
+/** What is wrong whether a service runs or not. */
+function checkNames({ sink, source }: WaitOptions, position: string, config: Config): void {
+  const sinks = config.sinks.map(({ name }) => name);
+  if (!sinks.includes(sink)) throw unknown('SINK_UNKNOWN', 'sink', sink, sinks);
+  const sources = config.sources.map(({ name }) => name);
+  if (source !== undefined && !sources.includes(source)) throw unknown('SOURCE_UNKNOWN', 'source', source, sources);
+  // Every source of this version is a PostgreSQL.
+  if (position !== 'now') lsnOrder.normalise(position);
+}
+
+function unknown(code: 'SINK_UNKNOWN' | 'SOURCE_UNKNOWN', what: string, name: string, known: string[]): TidemarkError {
+  const hint = known.length === 0 ? `The file has no ${what}s.` : `Its ${what}s: ${known.join(', ')}.`;
+  return new TidemarkError(code, `the file has no ${what} '${name}'`, { hint });
+}
+
+function outOfTime(error: TidemarkError, { sink, timeout }: WaitOptions): TidemarkError {
+  const { hint, message } = error;
+  return new TidemarkError('WAIT_TIMEOUT', `sink '${sink}' was not seen to get there in ${timeout}: ${message}`, {
+    ...(hint === undefined ? {} : { hint }),
+    place: { sink },
+    cause: error,
+  });
 }

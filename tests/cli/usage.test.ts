@@ -64,7 +64,11 @@ test('bad usage exits 2 and says what is wrong, without a stack', async () => {
     [['tail', 'orders', '--from', 'yesterday'], 'beginning, now'],
     [['tail', 'orders', '--follow'], 'no service is running'],
     [['topics', 'extra'], 'too many arguments'],
+    [['wait', '--sink', 'search', '--position', 'zz'], "'zz' is not a PostgreSQL position"],
+    [['wait', '--sink', 'serch', '--now'], "the file has no sink 'serch'"],
+    [['wait', '--sink', 'search', '--now', '--source', 'erp'], "the file has no source 'erp'"],
     [['drop', '--source', 'erp'], "no source 'erp'"],
+    [['status', '-c', ''], 'an empty name: there is no such file'],
     [['init', '--postgres', 'mysql://nowhere'], 'takes a URL'],
     [['status', '-c', 'missing.yaml'], 'missing.yaml: there is no such file'],
   ] as const) {
