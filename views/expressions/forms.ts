@@ -25,3 +25,10 @@ const forms: Partial<Record<SqlName, NativeForm>> = {
 export function formOf(type: SqlType): NativeForm | null {
   return type.kind === 'scalar' ? (forms[type.name] ?? null) : null;
 }
+
+const inputs: Partial<Record<SqlName, Input>> = {};
+
+/** null: any text is a value of the type. */
+export function inputOf(type: SqlType): Input | null {
+  return type.kind === 'scalar' ? (inputs[type.name] ?? null) : null;
+}
