@@ -4,7 +4,7 @@ import type { Files } from '../../base/files.ts';
 import type { Frontier } from '../../model/log.ts';
 import type { Section } from './block-file.ts';
 import { readFileHead } from './file-head.ts';
-import { corrupt } from './format.ts';
+import { corrupt, missing } from './format.ts';
 import { readManifest, writeManifest } from './manifest.ts';
 import { SharedFile } from './shared-file.ts';
 import type { TopicStatsJson } from './topic-stats.ts';
@@ -60,7 +60,7 @@ export async function openBase(files: Files, directory: string): Promise<Base | 
   if (!manifest) return null;
   const base = new Base(files, directory, manifest);
   const { path } = base.shared;
-  if (!(await files.exists(path))) throw corrupt(path, 0, 'the file is missing');
+  if (!(await files.exists(path))) throw missing(path, `${manifestName} names it`);
   const { salt, bytes } = await readFileHead(files, path);
   if (salt !== manifest.salt) throw corrupt(path, 0, `it is not the file that ${manifestName} names`);
   if (bytes < manifest.bytes) throw corrupt(path, bytes, `the file ends here and was ${manifest.bytes} bytes long`);

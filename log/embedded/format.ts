@@ -186,11 +186,19 @@ export function decodeFileHead(head: Buffer, path: string): FileHead {
   return { salt: head.readUInt32LE(20), jsonBytes: head.readUInt32LE(12), jsonCrc: head.readUInt32LE(16) };
 }
 
+const restoreHint =
+  'Restore data_dir from a backup, or stop the service, delete the log directory and start again: the tables are then read anew from the source. Have the disk checked.';
+
 export function corrupt(path: string, offset: number, what: string): TidemarkError {
   return new TidemarkError('LOG_CORRUPT', `${path} is damaged at byte ${offset}: ${what}`, {
-    hint: 'Restore data_dir from a backup, or stop the service, delete the log directory and start again: the tables are then read anew from the source. Have the disk checked.',
+    hint: restoreHint,
     place: { file: `${path}@${offset}` },
   });
+}
+
+/** A file of the log is not where it was. */
+export function missing(path: string, what: string): TidemarkError {
+  return new TidemarkError('LOG_CORRUPT', `${path} is missing: ${what}`, { hint: restoreHint, place: { file: path } });
 }
 
 export function newerFormat(path: string, version: number): TidemarkError {

@@ -290,9 +290,13 @@ export class StreamReader implements LogReader {
 }
 
 function aheadOfLog(stream: Stream, seq: number): TidemarkError {
+  const path = stream.segments.at(-1)?.path ?? stream.directory;
   return new TidemarkError(
     'LOG_BEHIND',
-    `a reader holds transaction ${seq} of ${stream.name}, but the log ends at ${stream.frontier.seq}`,
-    { hint: 'The log was replaced by an older copy. Rebuild what was filled from it.', place: { source: stream.name } },
+    `transaction ${seq} of ${stream.name} was asked for, but the log ends at ${stream.frontier.seq}, in ${path}`,
+    {
+      hint: 'If the number is right, the log has lost its end: it was replaced by an older copy, or that file was cut. Restore data_dir from a newer copy, or stop the service, delete the log directory and start again: the tables are then read anew from the source.',
+      place: { source: stream.name, file: path },
+    },
   );
 }

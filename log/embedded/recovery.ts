@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { File, Files } from '../../base/files.ts';
 import type { Frontier } from '../../model/log.ts';
 import { present } from '../../base/assert.ts';
@@ -11,10 +12,12 @@ import {
   kindNote,
   kindPiece,
   kindTransaction,
+  missing,
   readFrameHeader,
 } from './format.ts';
 import { FrameReader } from './frames.ts';
 import { applyState, readMeta } from './meta.ts';
+import { segmentName } from './segment.ts';
 import type { Segment } from './segment.ts';
 import { statsFromJson, Tally } from './topic-stats.ts';
 import type { TopicStats } from './topic-stats.ts';
@@ -160,15 +163,10 @@ export async function chain(
   segments: readonly Segment[],
   firstOrdinal: number,
 ): Promise<void> {
-  if (segments.length === 0) throw corrupt(directory, 0, `segment ${firstOrdinal} is missing`);
+  const absent = (ordinal: number, why: string): Error => missing(join(directory, segmentName(ordinal, '*')), why);
+  if (segments.length === 0) throw absent(firstOrdinal, 'what follows the compacted part of the log began in it');
   for (const [index, segment] of segments.entries()) {
-    if (segment.ordinal !== firstOrdinal + index) {
-      throw corrupt(
-        segment.path,
-        0,
-        `segment ${firstOrdinal + index} of the stream, which comes before it, is missing`,
-      );
-    }
+    if (segment.ordinal !== firstOrdinal + index) throw absent(firstOrdinal + index, `${segment.path} follows it`);
     const previous = segments[index - 1];
     if (!previous) continue;
     const file = await files.open(previous.path, 'read');

@@ -25,7 +25,8 @@ const indexBytes = 64 * 1024;
 
 const namePattern = /^(\d{8})-(\d+)\.segment$/;
 
-export function segmentName(ordinal: number, firstSeq: number): string {
+/** `*` stands for a number that is not known. */
+export function segmentName(ordinal: number, firstSeq: number | '*'): string {
   return `${String(ordinal).padStart(8, '0')}-${firstSeq}.segment`;
 }
 

@@ -1,4 +1,6 @@
+import { systemCodeOf } from '../../base/errors.ts';
 import type { File, Files } from '../../base/files.ts';
+import { missing } from './format.ts';
 
 /** A file that several readers use at once through one handle. Once retired it is deleted as soon as the last one has let it go. */
 export class SharedFile {
@@ -22,6 +24,7 @@ export class SharedFile {
     } catch (error) {
       this.#handle = null;
       this.#users--;
+      if (systemCodeOf(error) === 'ENOENT') throw missing(this.path, 'it was there when the log was opened');
       throw error;
     }
   }

@@ -101,15 +101,63 @@ test('a compaction that the disk has no room for leaves the log and its writer a
   await log.close();
 });
 
-test('a deleted segment is missed when the log is opened, and named', async () => {
+async function segmentsOf(files: FaultyFiles): Promise<string[]> {
+  const names = await files.list(`${directory}/${stream}`);
+  return names.filter((name) => name.endsWith('.segment')).map((name) => `${directory}/${stream}/${name}`);
+}
+
+test('a deleted segment is missed when the log is opened, and named, with what there is to do', async () => {
   const files = new FaultyFiles();
   const log = await open(files);
   await fill(await log.writer(stream), 25);
   await log.close();
-  const [, second] = (await files.list(`${directory}/${stream}`)).filter((name) => name.endsWith('.segment'));
-  await files.remove(`${directory}/${stream}/${second}`);
+  const [, second = '', third] = await segmentsOf(files);
+  await files.remove(second);
   await expect(open(files)).rejects.toMatchObject({
     code: 'LOG_CORRUPT',
-    message: expect.stringContaining('segment 2'),
+    message: `${directory}/${stream}/00000002-*.segment is missing: ${third} follows it`,
+    hint: expect.stringMatching(/^Restore data_dir from a backup, or stop the service, delete the log directory/),
   });
+});
+
+test('a segment that is cut is named, with the byte at which it ends', async () => {
+  const files = new FaultyFiles();
+  const log = await open(files);
+  await fill(await log.writer(stream), 25);
+  await log.close();
+  const [, second = ''] = await segmentsOf(files);
+  const file = await files.open(second, 'write');
+  await file.truncate(500);
+  await file.close();
+  await expect(open(files)).rejects.toMatchObject({
+    code: 'LOG_CORRUPT',
+    message: expect.stringContaining(`${second} is damaged at byte 500: the file ends here and was `),
+  });
+});
+
+test('a segment that is deleted while the log is open is named to who reads it', async () => {
+  const files = new FaultyFiles();
+  const log = await open(files);
+  const writer = await log.writer(stream);
+  await fill(writer, 25);
+  const [first = ''] = await segmentsOf(files);
+  await files.remove(first);
+  await expect(readFrom(log, stream, 0)).rejects.toMatchObject({
+    code: 'LOG_CORRUPT',
+    message: `${first} is missing: it was there when the log was opened`,
+  });
+  await log.close();
+});
+
+test('a log that ends before what is asked for names the file in which it ends', async () => {
+  const files = new FaultyFiles();
+  const log = await open(files);
+  await fill(await log.writer(stream), 25);
+  const last = (await segmentsOf(files)).at(-1);
+  await expect(readFrom(log, stream, 99)).rejects.toMatchObject({
+    code: 'LOG_BEHIND',
+    message: `transaction 99 of shop was asked for, but the log ends at 25, in ${last}`,
+    hint: expect.stringContaining('delete the log directory'),
+  });
+  await log.close();
 });
