@@ -4,7 +4,7 @@ import { figure } from './figure.ts';
 import type { Figure } from './figure.ts';
 import { insertRows, makeTable, onPostgres } from './pg-load.ts';
 import { ServiceProcess } from './service-process.ts';
-import type { Memory } from './service-process.ts';
+import type { Memory } from './process-sampler.ts';
 
 /** How long the process rests before its idle memory is looked at, and how long that is looked at, at most. */
 const restMs = 2_000;

@@ -5,6 +5,7 @@ export const benchmarkNames: readonly string[] = [
   'pg-stream',
   'pg-snapshot',
   'sinks-sqlite',
+  'pipe',
   'latency',
   'memory',
 ];

@@ -1,35 +1,27 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TidemarkError } from '../base/errors.ts';
 import { freePort, tailOf, until } from '../tests/servers/process.ts';
+import { ProcessSampler } from './process-sampler.ts';
+import type { Memory } from './process-sampler.ts';
 
 const program = join(import.meta.dirname, '..', 'tidemark');
-/** What the kernel counts CPU time in (USER_HZ, 100 on every Linux). */
-const tickMicros = 10_000;
-
-/** Resident memory of a process in bytes. `anonymous` leaves out mapped files, which the kernel can drop at any time. */
-export interface Memory {
-  readonly rss: number;
-  readonly anonymous: number;
-}
-
 /** `./tidemark run` as a user runs it: PostgreSQL to one SQLite file, a table a sink. */
 export class ServiceProcess {
   readonly #child: ChildProcess;
   readonly #url: string;
   readonly #output: string;
-  readonly #sampler: NodeJS.Timeout;
-  #peak: Memory = { rss: 0, anonymous: 0 };
+  readonly #sampler: ProcessSampler;
 
   private constructor(child: ChildProcess, url: string, output: string) {
     this.#child = child;
     this.#url = url;
     this.#output = output;
-    this.#sampler = setInterval(() => this.#sample(), 20);
+    this.#sampler = new ProcessSampler(child.pid ?? 0, 20);
   }
 
   /** Starts it on a folder; ready when it answers. Sinks are named after their tables. */
@@ -56,18 +48,12 @@ export class ServiceProcess {
 
   /** The highest memory seen since the last call of this. */
   takePeak(): Memory {
-    this.#sample();
-    const peak = this.#peak;
-    this.#peak = { rss: 0, anonymous: 0 };
-    return peak;
+    return this.#sampler.takePeak();
   }
 
   /** User and system time since the start, in microseconds. */
   get cpuMicros(): number {
-    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'latin1');
-    // Fields 14 and 15; the second, the name in brackets, may hold blanks.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return (Number(fields[11]) + Number(fields[12])) * tickMicros;
+    return this.#sampler.cpuMicros;
   }
 
   /** Waits until a sink holds everything that was committed before the call. */
@@ -85,7 +71,7 @@ export class ServiceProcess {
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#sampler);
+    this.#sampler.stop();
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = once(this.#child, 'exit');
     this.#child.kill('SIGTERM');
@@ -110,15 +96,6 @@ export class ServiceProcess {
       'INTERNAL',
       `tidemark ended with ${String(exitCode ?? signalCode)}: ${tailOf(this.#output)}`,
     );
-  }
-
-  #sample(): void {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'latin1');
-    const bytes = (field: string): number =>
-      1024 * Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]);
-    const { rss, anonymous } = this.#peak;
-    this.#peak = { rss: Math.max(rss, bytes('VmRSS')), anonymous: Math.max(anonymous, bytes('RssAnon')) };
   }
 }
 

@@ -63,6 +63,7 @@ export function newProgram(context: CommandContext, setExit: (code: number) => v
   addSetUpCommands(program, context, setExit);
   addServiceCommands(program, context);
   addLogCommands(program, context);
+  addViewCommands(program, context, setExit);
   return program;
 }
 
@@ -186,6 +187,33 @@ function addLogCommands(program: Command, context: CommandContext): void {
     });
 }
 
+function addViewCommands(program: Command, context: CommandContext, setExit: (code: number) => void): void {
+  command(
+    program,
+    'pipe',
+    'keep a view over JSON lines up to date: rows on stdin, changes of the result on stdout',
+    [
+      "tidemark pipe --table 'orders(id int, total numeric)' --sql 'SELECT sum(total) FROM orders' < orders.ndjson",
+      "tidemark pipe --table 'orders(id int PRIMARY KEY, total numeric)' --sql totals.sql --final < orders.ndjson",
+    ],
+    false,
+  )
+    .requiredOption(
+      '--table <ddl>',
+      'a CREATE TABLE body; give it again for further tables',
+      (ddl: string, before: readonly string[] = []) => [...before, ddl],
+    )
+    .requiredOption('--sql <file|text>', 'one SELECT, or several CREATE VIEW of which the last is printed')
+    .option('--key <columns>', 'columns, separated by commas, that are to be a unique key of the result')
+    .option('--batch <lines>', 'lines that make one transaction', batchArgument, 1)
+    .option('--changes', "print the result's changes after each transaction (the default)")
+    .option('--final', "print the result's rows at the end of the input")
+    .action(async (options) => {
+      const { pipeCommand } = await import('./commands/pipe.ts');
+      setExit(await pipeCommand(options, context));
+    });
+}
+
 function command(program: Command, name: string, about: string, examples: string[], takesFile = true): Command {
   const result = program
     .command(name)
@@ -215,6 +243,11 @@ function placeArgument(text: string): string {
 function countArgument(text: string): number {
   if (/^\d{1,12}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('Write a whole number.');
+}
+
+function batchArgument(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Write a whole number, 1 or more.');
 }
 
 const mainExamples = `

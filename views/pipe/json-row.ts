@@ -1,0 +1,111 @@
+import { TidemarkError } from '../../base/errors.ts';
+import {
+  JsonLineScanner,
+  jsonAbsent,
+  jsonEscaped,
+  jsonFalse,
+  jsonNull,
+  jsonNumber,
+  jsonString,
+  jsonTrue,
+} from '../../model/json-line.ts';
+import { compileScalar } from '../expressions/compile.ts';
+import { RowError } from '../expressions/expression.ts';
+import type { Expression } from '../expressions/expression.ts';
+import { castTo } from '../expressions/resolve.ts';
+import { sqlScalar } from '../type.ts';
+import type { Row, Value } from '../value.ts';
+import type { PipeColumn, PipeTable } from './pipe-table.ts';
+
+/**
+ * Rows from JSON objects, each value read as PostgreSQL reads the text of it into the column's type: numbers with all their digits,
+ * strings by the type's input function, objects and arrays as json. A member that is not there is NULL.
+ */
+export class JsonRowReader {
+  readonly #table: PipeTable;
+  readonly #scanner: JsonLineScanner;
+  readonly #columns: readonly PipeColumn[];
+  readonly #isInteger: readonly boolean[];
+  readonly #inputs: readonly ((text: string) => Value)[];
+
+  /** Reads the columns at `positions` only. */
+  constructor(table: PipeTable, positions: readonly number[]) {
+    this.#table = table;
+    this.#columns = positions.map((position) => table.columns[position] as PipeColumn);
+    this.#scanner = new JsonLineScanner(this.#columns.map(({ name }) => name));
+    this.#isInteger = this.#columns.map(({ type }) => type.kind === 'scalar' && /^int[48]$/.test(type.name));
+    this.#inputs = this.#columns.map(inputOf);
+  }
+
+  /** The row in `bytes[from..to)`, its values in the order of the positions. VALUE_INVALID for what is no such row. */
+  read(bytes: Buffer, from: number, to: number): Row {
+    const scanner = this.#scanner;
+    scanner.scan(bytes, from, to);
+    const { length } = this.#columns;
+    const row: Value[] = new Array<Value>(length);
+    for (let index = 0; index < length; index++) {
+      const kind = scanner.kind[index] as number;
+      if (kind === jsonNumber && this.#isInteger[index] === true) {
+        const start = scanner.start[index] as number;
+        const end = scanner.end[index] as number;
+        row[index] = smallInteger(bytes, start, end) ?? this.#input(index, scanner.text(index));
+      } else if (kind === jsonAbsent || kind === jsonNull) {
+        row[index] = this.#null(index);
+      } else {
+        row[index] = this.#input(index, this.#text(index, kind));
+      }
+    }
+    return row;
+  }
+
+  #text(index: number, kind: number): string {
+    if (kind === jsonTrue) return 'true';
+    if (kind === jsonFalse) return 'false';
+    const { type } = this.#columns[index] as PipeColumn;
+    const isText = kind === jsonString || kind === jsonEscaped;
+    const text = this.#scanner.text(index);
+    // A string in a json column is a JSON string, not a document to be parsed.
+    return isText && type.kind === 'scalar' && (type.name === 'json' || type.name === 'jsonb')
+      ? JSON.stringify(text)
+      : text;
+  }
+
+  #input(index: number, text: string): Value {
+    try {
+      return (this.#inputs[index] as (text: string) => Value)(text);
+    } catch (error) {
+      if (!(error instanceof RowError)) throw error;
+      throw this.#invalid(index, error.message);
+    }
+  }
+
+  #null(index: number): null {
+    if (!(this.#columns[index] as PipeColumn).nullable) throw this.#invalid(index, 'it must not be NULL');
+    return null;
+  }
+
+  #invalid(index: number, why: string): TidemarkError {
+    return new TidemarkError('VALUE_INVALID', `column "${this.#columns[index]?.name}" of ${this.#table.name}: ${why}`);
+  }
+}
+
+/** An integer that surely fits int4; undefined for any other number, which goes the way of the type's input function. */
+function smallInteger(bytes: Buffer, start: number, end: number): number | undefined {
+  const isNegative = bytes[start] === 0x2d;
+  const first = isNegative ? start + 1 : start;
+  if (end - first > 9) return undefined;
+  let value = 0;
+  for (let at = first; at < end; at++) {
+    const digit = (bytes[at] as number) - 0x30;
+    if (digit >>> 0 > 9) return undefined;
+    value = value * 10 + digit;
+  }
+  // Not -0.
+  return isNegative && value !== 0 ? -value : value;
+}
+
+function inputOf({ type, typmod }: PipeColumn): (text: string) => Value {
+  const text: Expression = { kind: 'column', id: 0, type: sqlScalar('text') };
+  const input = compileScalar(castTo(text, type, 'explicit', 0, typmod), new Map([[0, 0]]));
+  return (value) => input([value]);
+}
