@@ -34,6 +34,8 @@ export interface Log {
   rows(topic: string, options: { upToSeq: number; newestBefore?: number }): AsyncIterable<ChangeBatch>;
   /** Tells how far a named reader has come, so that compaction keeps the tombstones it still needs. `null` forgets the reader. */
   registerCursor(stream: string, name: string, seq: number | null): void;
+  /** Names of the readers of a stream that have told how far they have come, those of earlier runs included. */
+  cursorNames(stream: string): string[];
   /** Compacts a stream as far as its cursors allow; returns when that is done. Readers and writers go on meanwhile. */
   compact(stream: string): Promise<void>;
   close(): Promise<void>;

@@ -4,6 +4,7 @@ import type { Report } from '../model/events.ts';
 import type { Log } from '../model/log.ts';
 import type { Table } from '../model/table.ts';
 import { createSinkGroups } from '../sinks/create-groups.ts';
+import { forgetOthers } from '../sinks/cursors.ts';
 import type { SinkOptions } from '../sinks/options.ts';
 import type { ServiceDeps } from './service.ts';
 import { topicOfSink } from './sink-topics.ts';
@@ -29,6 +30,10 @@ export async function sinkPlans(
     directory,
     onError: config.onError,
   });
+  forgetOthers(
+    log,
+    groups.flatMap((group) => group.sinks),
+  );
   return groups.map((group) => ({
     sinks: group.sinks.map(({ name, stream }) => ({ name, source: stream })),
     run: async (signal) => group.run(signal),

@@ -3,6 +3,7 @@ import { present } from '../base/assert.ts';
 import { TidemarkError, isTidemarkError, messageOf } from '../base/errors.ts';
 import { ChangeCursor } from '../model/change.ts';
 import { keyColumns, rowJsonEncoder } from '../model/json.ts';
+import { cursorName } from './cursors.ts';
 import type { LogReader, Piece, ReadBatch } from '../model/log.ts';
 import { ChangeSet } from './change-set.ts';
 import type { DeadLetter } from './dead-letters.ts';
@@ -105,7 +106,7 @@ export class Lane {
     const now = this.#deps.clock.monotonic();
     if (now - this.#registeredAt < registerMs) return;
     this.#registeredAt = now;
-    for (const sink of this.sinks) this.#deps.log.registerCursor(this.stream, `sink:${sink.name}`, this.cursor.seq);
+    for (const sink of this.sinks) this.#deps.log.registerCursor(this.stream, cursorName(sink.name), this.cursor.seq);
   }
 
   /** Sorts the changes of a piece by topic. */

@@ -120,6 +120,10 @@ export class Cursors {
     return known === undefined || seq === null;
   }
 
+  names(): string[] {
+    return [...this.#seqs.keys()];
+  }
+
   /** The least that any of them holds, leaving out those that hold nothing: these are given everything anyway. */
   least(): number {
     let least = Infinity;

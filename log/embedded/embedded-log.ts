@@ -142,6 +142,10 @@ class EmbeddedLog implements Log {
     this.#stream(stream).registerCursor(name, seq);
   }
 
+  cursorNames(stream: string): string[] {
+    return this.#stream(stream).cursors.names();
+  }
+
   async compact(stream: string): Promise<void> {
     await this.#stream(stream).compact();
   }
