@@ -21,7 +21,7 @@ export interface ProgressOutput {
 export class SnapshotProgress {
   readonly #output: ProgressOutput;
   readonly #now: () => number;
-  readonly #rates = new Map<string, Rate>();
+  readonly #seen = new Map<string, { readonly rate: Rate; readonly tables: Map<string, TableRows> }>();
   #shown = '';
   #lineAt = Number.NEGATIVE_INFINITY;
 
@@ -37,7 +37,7 @@ export class SnapshotProgress {
     const lines: string[] = [];
     for (const source of sources) {
       if (source.snapshot.state !== 'running') {
-        this.#rates.delete(source.name);
+        this.#seen.delete(source.name);
         continue;
       }
       lines.push(this.#describe(source, now));
@@ -73,31 +73,72 @@ export class SnapshotProgress {
   }
 
   #describe(source: SourceReport, now: number): string {
-    const { snapshot } = source;
-    let rate = this.#rates.get(source.name);
-    if (!rate) {
-      rate = new Rate();
-      this.#rates.set(source.name, rate);
+    let seen = this.#seen.get(source.name);
+    if (!seen) {
+      seen = { rate: new Rate(), tables: new Map() };
+      this.#seen.set(source.name, seen);
     }
-    rate.sample(now, snapshot.rows);
-    return describeSnapshot(source, rate.perSecond(), this.#output.isTTY === true);
+    const whole = wholeOf(source, seen.tables);
+    seen.rate.sample(now, whole.rows);
+    return describeSnapshot(source, whole, seen.rate.perSecond(), this.#output.isTTY === true);
   }
 }
 
+/** All tables of a snapshot, those that are done included: a source tells only of those under way. */
+interface Whole {
+  readonly rows: number;
+  readonly estimated: number;
+  readonly tables: number;
+  readonly tablesDone: number;
+}
+
+interface TableRows {
+  rows: number;
+  estimated: number;
+}
+
+/** Takes over what the source says, and sums up with what it said of tables that are done by now. */
+function wholeOf({ snapshot }: SourceReport, tables: Map<string, TableRows>): Whole {
+  for (const { topic, rows, rows_estimated: estimated } of snapshot.tables) {
+    tables.set(topic, { rows, estimated: Math.max(rows, estimated) });
+  }
+  if (tables.size === 0) {
+    const { rows, rows_estimated: estimated } = snapshot;
+    return { rows, estimated: Math.max(rows, estimated), tables: 0, tablesDone: 0 };
+  }
+  const underWay = new Map(snapshot.tables.map((table) => [table.topic, table]));
+  let [rows, estimated, unknown] = [0, 0, 0];
+  for (const [topic, table] of tables) {
+    const now = underWay.get(topic);
+    if (!now) table.rows = table.estimated;
+    else if (now.state === 'waiting' && table.estimated === 0) unknown++;
+    rows += table.rows;
+    estimated += table.estimated;
+  }
+  // A table that has not been begun is taken for an average one: without it the end would seem near too early.
+  const known = tables.size - unknown;
+  if (known > 0) estimated = Math.round((estimated / known) * tables.size);
+  return { rows, estimated, tables: tables.size, tablesDone: tables.size - underWay.size };
+}
+
 /** One line about a snapshot under way. The estimate is the server's; more rows than it make 100 %, not more. */
-function describeSnapshot(source: SourceReport, rowsPerSecond: number, withBar: boolean): string {
-  const { snapshot } = source;
-  const estimated = Math.max(snapshot.rows_estimated, snapshot.rows);
-  const share = estimated === 0 ? 0 : snapshot.rows / estimated;
-  const parts = [`${formatCount(snapshot.rows)} of ~${formatCount(estimated)} rows`];
+function describeSnapshot(
+  { name, snapshot }: SourceReport,
+  { rows, estimated, tables, tablesDone }: Whole,
+  rowsPerSecond: number,
+  withBar: boolean,
+): string {
+  const share = estimated === 0 ? 0 : rows / estimated;
+  const parts = [`${formatCount(rows)} of ~${formatCount(estimated)} rows`];
+  if (tables > 1) parts.push(`${formatCount(tablesDone)} of ${formatCount(tables)} tables`);
   if (snapshot.chunks_left > 0) parts.push(`${formatCount(snapshot.chunks_left)} chunks left`);
   if (snapshot.waiting_for !== null) {
     parts.push(`waits for ${snapshot.waiting_for}`);
   } else if (rowsPerSecond > 0) {
     parts.push(`${formatCount(rowsPerSecond)} rows/s`);
-    parts.push(`${formatSeconds((estimated - snapshot.rows) / rowsPerSecond)} left`);
+    parts.push(`${formatSeconds((estimated - rows) / rowsPerSecond)} left`);
   }
   const filled = Math.round(share * barCells);
   const bar = withBar ? ` [${'█'.repeat(filled)}${'░'.repeat(barCells - filled)}]` : '';
-  return `snapshot ${source.name}${bar} ${Math.floor(share * 100)} %  ${parts.join(' · ')}`;
+  return `snapshot ${name}${bar} ${Math.floor(share * 100)} %  ${parts.join(' · ')}`;
 }

@@ -87,3 +87,29 @@ test('units read well', () => {
   expect([0, 1023, 1024, 5 * 1024 ** 3].map(formatBytes)).toEqual(['0 B', '1023 B', '1.0 KiB', '5.0 GiB']);
   expect([0.0123, 4.24, 200, 7500].map(formatSeconds)).toEqual(['12 ms', '4.2 s', '3 min 20 s', '2 h 5 min']);
 });
+
+test('the bar counts every table of the snapshot: those that are done, and those that have not been begun', () => {
+  const { written, progress } = terminal(true);
+  const tables = (...list: [topic: string, rows: number, estimated: number][]): SourceReport => {
+    const report = source(0);
+    const under = list.map(([topic, rows, estimated]) => ({
+      topic,
+      state: estimated === 0 ? ('waiting' as const) : ('running' as const),
+      rows,
+      rows_estimated: estimated,
+    }));
+    const rows = list.reduce((sum, [, some]) => sum + some, 0);
+    return { ...report, snapshot: { ...report.snapshot, rows, tables: under } };
+  };
+  progress.update([tables(['a', 50, 100], ['b', 0, 0], ['c', 0, 0])]);
+  expect(written.at(-1)).toContain('16 %  50 of ~300 rows · 0 of 3 tables');
+  progress.update([tables(['b', 20, 300], ['c', 0, 0])]);
+  expect(written.at(-1)).toContain('20 %  120 of ~600 rows · 1 of 3 tables');
+  progress.update([tables(['c', 10, 50])]);
+  expect(written.at(-1)).toContain('91 %  410 of ~450 rows · 2 of 3 tables');
+  progress.update([source(1000, 'done')]);
+  const empty = tables(['a', 1, 2], ['b', 0, 0]);
+  progress.update([{ ...empty, snapshot: { ...empty.snapshot, tables: empty.snapshot.tables.slice(1) } }]);
+  progress.update([tables(['a', 1, 2])]);
+  expect(written.at(-1)).toContain('50 %  1 of ~2 rows · 1 of 2 tables');
+});
