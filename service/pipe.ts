@@ -71,6 +71,7 @@ class Pipe {
   readonly #batch: number;
   readonly #isFinal: boolean;
   readonly #result: string;
+  readonly #ports: PipePorts;
   readonly #take = (line: Line): void => this.#takeLine(line);
   #transaction = 0;
   #linesTaken = 0;
@@ -81,13 +82,8 @@ class Pipe {
     this.#batch = options.batch;
     this.#isFinal = options.output === 'final';
     this.#result = result.name;
-    this.#engine = buildEngine(views, new MemoryStore(), {
-      onReject: (view, _row, weight, error) => {
-        this.rejected += weight;
-        if (weight > 0)
-          ports.reject(`line ${this.#lines.number}: ${error.message} (view ${view}); the row is left out`);
-      },
-    });
+    this.#engine = buildEngine(views, new MemoryStore());
+    this.#ports = ports;
     this.#input = new PipeInput(
       tables,
       new Map(this.#engine.inputs.map(({ relation, positions }) => [relation, positions])),
@@ -132,9 +128,22 @@ class Pipe {
     this.#linesTaken = 0;
     this.#transaction++;
     const delta: Delta = this.#engine.step(this.#input.deltas()).get(this.#result) ?? emptyDelta;
+    this.#tellProblems();
     if (delta.length === 0) return;
     if (this.#isFinal) this.writer.keep(delta);
     else this.writer.changes(delta, this.#transaction);
+  }
+
+  #tellProblems(): void {
+    const { rejections, violations } = this.#engine;
+    for (const { operator, weight, error } of rejections) {
+      this.rejected += weight;
+      if (weight > 0) {
+        this.#ports.reject(`line ${this.#lines.number}: ${error.message} (${operator}); the row is left out`);
+      }
+    }
+    const violation = violations.find(({ weight }) => weight > 0);
+    if (violation) throw violation.error;
   }
 }
 

@@ -3,6 +3,7 @@ import { TidemarkError } from '../../base/errors.ts';
 import { JsonLineScanner, jsonAbsent, jsonNested, jsonString, jsonTrue } from '../../model/json-line.ts';
 import { Delta } from '../delta.ts';
 import { compileKey } from '../expressions/key.ts';
+import type { SqlType } from '../type.ts';
 import { sameRow } from '../value.ts';
 import type { Row, StateKey } from '../value.ts';
 import { JsonRowReader } from './json-row.ts';
@@ -17,8 +18,11 @@ class TableInput {
   readonly table: PipeTable;
   delta = new Delta();
   readonly #reader: JsonRowReader;
+  /** Reads the key's columns alone: a delete need not name others. */
+  readonly #keyReader: JsonRowReader;
   readonly #width: number;
   readonly #keyOf: ((row: Row) => StateKey | undefined) | null;
+  readonly #keyOfKey: (row: Row) => StateKey | undefined;
   readonly #rows = new Map<StateKey, Row>();
 
   /** Rows have the columns at `positions` of the table. */
@@ -28,9 +32,12 @@ class TableInput {
     const all = [...positions, ...unread];
     this.#width = positions.length;
     this.#reader = new JsonRowReader(table, all);
-    const types = all.map((position) => present(table.columns[position], 'column').type);
+    this.#keyReader = new JsonRowReader(table, table.key);
+    const typeOf = (position: number): SqlType => present(table.columns[position], 'column').type;
+    const keyTypes = table.key.map(typeOf);
+    this.#keyOfKey = compileKey(keyTypes, [...keyTypes.keys()], 'keep');
     const key = table.key.map((position) => all.indexOf(position));
-    this.#keyOf = key.length === 0 ? null : compileKey(types, key, 'keep');
+    this.#keyOf = key.length === 0 ? null : compileKey(all.map(typeOf), key, 'keep');
   }
 
   get names(): readonly string[] {
@@ -38,26 +45,37 @@ class TableInput {
   }
 
   take(op: 'c' | 'u' | 'd', bytes: Buffer, from: number, to: number): void {
-    const row = this.#reader.read(bytes, from, to);
     if (this.#keyOf === null) {
       if (op !== 'c') throw this.#fail(`needs a PRIMARY KEY in --table for "op": "${op}"`);
-      this.delta.push(row, 1);
+      this.delta.push(this.#reader.read(bytes, from, to), 1);
       return;
     }
+    if (op === 'd') {
+      const key = this.#keyOfKey(this.#keyReader.read(bytes, from, to)) as StateKey;
+      const gone = this.#rows.get(key);
+      if (!gone) throw this.#unknown(op);
+      this.#rows.delete(key);
+      this.delta.push(this.#cut(gone), -1);
+      return;
+    }
+    const row = this.#reader.read(bytes, from, to);
     const key = this.#keyOf(row) as StateKey;
     const old = this.#rows.get(key);
     if (op === 'c' && old) throw this.#fail('has a row of this key already');
-    if (op !== 'c' && !old) throw this.#fail(`has no row of this key, for "op": "${op}"`);
-    if (op === 'd') this.#rows.delete(key);
-    else this.#rows.set(key, row);
-    if (old && op === 'u' && sameRow(old, row)) return;
+    if (op === 'u' && !old) throw this.#unknown(op);
+    this.#rows.set(key, row);
+    if (old && sameRow(old, row)) return;
     if (old) this.delta.push(this.#cut(old), -1);
-    if (op !== 'd') this.delta.push(this.#cut(row), 1);
+    this.delta.push(this.#cut(row), 1);
   }
 
   /** The row without the key columns that only this class needs. */
   #cut(row: Row): Row {
     return row.length === this.#width ? row : row.slice(0, this.#width);
+  }
+
+  #unknown(op: string): TidemarkError {
+    return this.#fail(`has no row of this key, for "op": "${op}"`);
   }
 
   #fail(why: string): TidemarkError {
