@@ -5,8 +5,13 @@ export interface StoredJob {
   /** What is left to read; null until the table was split. */
   readonly ranges: readonly KeyRange[] | null;
   readonly where: string | null;
-  /** Keys whose newest change is older than this number, and that the read did not see, are deleted at the end; 0 when none can be. */
-  readonly ghostsBefore: number;
+  /**
+   * Keys whose newest change is older than this number, and that the read did not see, are deleted at the end; 0 when none can be.
+   * Null for a new generation of the topic until it is known.
+   */
+  readonly ghostsBefore: number | null;
+  /** False while it is not certain that the table is there and published: absent in logs written before there was such a time. */
+  readonly planned?: boolean;
   /** Transactions that every read must see: those running when the slot was made or the table was added. */
   readonly barrier: readonly string[];
   readonly rows: number;
@@ -39,7 +44,8 @@ export interface Job {
   readonly keyless: boolean;
   /** Of a table without a key: its rows are read; what is left is publishing them. */
   wholeRead: boolean;
-  readonly ghostsBefore: number;
+  ghostsBefore: number | null;
+  readonly planned: boolean;
   barrier: readonly string[];
   rows: number;
   rowsEstimated: number;
@@ -62,7 +68,13 @@ export function rangeTask(range: KeyRange): RangeTask {
 export function newJob(
   topic: string,
   startedMs: number,
-  options: { where: string | null; keyless: boolean; ghostsBefore: number; barrier: readonly string[] },
+  options: {
+    where: string | null;
+    keyless: boolean;
+    ghostsBefore: number | null;
+    barrier: readonly string[];
+    planned?: boolean;
+  },
 ): Job {
   const done = Promise.withResolvers<void>();
   // Nobody has to wait for a job; one that fails is told by the source's status.
@@ -77,6 +89,7 @@ export function newJob(
     startedMs,
     done,
     ...options,
+    planned: options.planned ?? true,
   };
 }
 
@@ -86,6 +99,7 @@ export function storeJob(job: Job): string {
     where: job.where,
     keyless: job.keyless,
     ghostsBefore: job.ghostsBefore,
+    planned: job.planned,
     barrier: job.barrier,
     rows: job.rows,
     rowsEstimated: job.rowsEstimated,

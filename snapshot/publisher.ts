@@ -63,7 +63,7 @@ export class Publisher {
   async finish(job: Job, position: string, timeMs: number): Promise<void> {
     const { writer, report, stream } = this.#options;
     const { changes, jobs } = this.#snapshotter;
-    if (job.ghostsBefore > 0) await this.#deleteGhosts(job);
+    if (job.ghostsBefore !== null && job.ghostsBefore > 0) await this.#deleteGhosts(job.topic, job.ghostsBefore);
     const seq = writer.last.seq + 1;
     const current = this.#isCurrent(job);
     if (current) {
@@ -137,7 +137,7 @@ export class Publisher {
     }
   }
 
-  async #deleteGhosts(job: Job): Promise<void> {
+  async #deleteGhosts(topic: string, newestBefore: number): Promise<void> {
     const { log, writer } = this.#options;
     await writer.durable();
     const deletes = new ChangeWriter();
@@ -148,7 +148,7 @@ export class Publisher {
       deletes.reset();
       await writer.drained();
     };
-    for await (const batch of log.rows(job.topic, { upToSeq: writer.last.seq, newestBefore: job.ghostsBefore })) {
+    for await (const batch of log.rows(topic, { upToSeq: writer.last.seq, newestBefore })) {
       cursor.reset(batch.bytes);
       while (cursor.next()) {
         const table = present(log.table(cursor.schemaId), `table of schema ${cursor.schemaId}`);

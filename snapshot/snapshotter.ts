@@ -43,30 +43,93 @@ export class Snapshotter {
   }
 
   /**
-   * Begins to read a table (again). `reread`: what the topic holds and the read does not see is deleted at the end. A job for the same
+   * Begins to read a table again. `reread`: what the topic holds and the read does not see is deleted at the end. A job for the same
    * topic is begun anew. Its state travels with the next commit.
    */
   begin(topic: string, options: { reread: boolean; where: string | null; barrier: readonly string[] }): Job {
-    const { window, writer, clock, keyless, isKeyless } = this.#options;
+    const { window, writer, clock, isKeyless } = this.#options;
     const running = this.jobs.get(topic);
-    const oldest = window.oldestSeq ?? writer.last.seq + 1;
-    const earlier =
-      running === undefined || running.ghostsBefore === 0 ? oldest : Math.min(running.ghostsBefore, oldest);
+    const barrier = [...new Set([...options.barrier, ...(running?.barrier ?? [])])];
+    if (running !== undefined && running.ghostsBefore === null) {
+      // Nothing of it has been read yet, and it reads everything.
+      running.barrier = barrier;
+      this.changes.set(`snapshot:${topic}`, storeJob(running));
+      return running;
+    }
+    const earlier = running?.ghostsBefore ?? 0;
     // What an unfinished job has left to do, the new one does: two conditions make the whole table.
-    const reread = options.reread || (running?.ghostsBefore ?? 0) > 0;
+    const reread = options.reread || earlier > 0;
     const where = running === undefined || !hasWork(running) || running.where === options.where ? options.where : null;
     // Rows that an unfinished job has published stay right: the new one deletes only what is older than both.
-    const job = newJob(topic, clock.monotonic(), {
-      where,
+    const ghostsBefore = earlier > 0 ? earlier : (window.oldestSeq ?? writer.last.seq + 1);
+    const keyless = isKeyless(topic);
+    return this.#replace(
+      newJob(topic, clock.monotonic(), {
+        where,
+        keyless,
+        ghostsBefore: reread && where === null && !keyless ? ghostsBefore : 0,
+        barrier,
+      }),
+    );
+  }
+
+  /**
+   * Begins a new generation of a topic: nothing that it holds is known to be the table's. Everything published before the next pause between
+   * transactions is deleted at the end, unless the read sees it, and the read sees every transaction that was streamed before.
+   */
+  beginAnew(topic: string, barrier: readonly string[]): Job {
+    return this.#replace(this.#generation(topic, barrier, true));
+  }
+
+  /** The topic is no longer known to be the table's. Nothing is read until `beginAnew` says that it can be. */
+  withdraw(topic: string): void {
+    // Their keys may be no keys of the table that is there now, and a new generation reads every row.
+    this.incomplete.resolveAll(topic);
+    if (this.jobs.get(topic)?.planned === false) return;
+    this.#replace(this.#generation(topic, [], false));
+  }
+
+  /** Whether a topic waits for `beginAnew` or `cancel`. */
+  get hasUnplanned(): boolean {
+    for (const job of this.jobs.values()) if (!job.planned) return true;
+    return false;
+  }
+
+  /** No transaction is open and no chunk is being published: what has been published until now is of earlier generations. */
+  async drawBoundaries(): Promise<void> {
+    const { writer, window, keyless } = this.#options;
+    for (const job of this.jobs.values()) {
+      if (!job.planned || job.ghostsBefore !== null) continue;
+      job.barrier = [...new Set([...job.barrier, ...window.unseen()])];
+      job.ghostsBefore = job.keyless || writer.last.seq === 0 ? 0 : writer.last.seq + 1;
+      this.changes.set(`snapshot:${job.topic}`, storeJob(job));
+      if (!job.keyless) continue;
+      await keyless.end(job.topic);
+      keyless.begin(job.topic);
+    }
+  }
+
+  #generation(topic: string, barrier: readonly string[], planned: boolean): Job {
+    const { clock, isKeyless } = this.#options;
+    return newJob(topic, clock.monotonic(), {
+      where: null,
       keyless: isKeyless(topic),
-      ghostsBefore: reread && where === null && !isKeyless(topic) ? earlier : 0,
-      barrier: [...new Set([...options.barrier, ...(running?.barrier ?? [])])],
+      ghostsBefore: null,
+      barrier: [...new Set([...barrier, ...(this.jobs.get(topic)?.barrier ?? [])])],
+      planned,
     });
+  }
+
+  /** Puts a job in the place of the topic's present one, if there is one. */
+  #replace(job: Job): Job {
+    const { topic } = job;
+    const running = this.jobs.get(topic);
     if (running !== undefined) {
       this.#discard(running);
       job.done.promise.then(running.done.resolve, running.done.reject);
     }
-    if (job.keyless) keyless.begin(topic);
+    if (job.keyless) this.#options.keyless.begin(topic);
+    else if (running?.keyless === true) void this.#options.keyless.end(topic);
     this.jobs.set(topic, job);
     this.changes.set(`snapshot:${topic}`, storeJob(job));
     this.changes.set(`consistent:${topic}`, null);
@@ -120,6 +183,7 @@ export class Snapshotter {
   /** The stream has come to `position` and no transaction is open: publishes what is due. */
   async reached(position: string, timeMs: number): Promise<void> {
     const { order, window } = this.#options;
+    await this.drawBoundaries();
     const late: WaitingChunk[] = [];
     for (const waiting of this.#waiting.splice(0)) {
       if (!order.covers(position, waiting.chunk.high)) {
@@ -188,7 +252,8 @@ export class Snapshotter {
       } catch (error) {
         if (signal.aborted) return;
         if (isTidemarkError(error, 'TABLE_UNKNOWN')) {
-          this.cancel(task.job.topic, error);
+          // Gone, or gone for a moment: whoever looks at the catalog next decides.
+          if (this.jobs.get(task.job.topic) === task.job) this.withdraw(task.job.topic);
         } else if (isTidemarkError(error, 'SOURCE_UNREACHABLE') || isTidemarkError(error, 'SLOTS_EXHAUSTED')) {
           const waitMs = backoffMs(failures++, retryFirstMs, this.#options.random);
           await this.#options.clock.sleep(waitMs, signal).catch(() => {});
@@ -268,6 +333,7 @@ export class Snapshotter {
     const { parallel } = this.#options;
     if (this.#waiting.length >= parallel) return null;
     for (const job of this.jobs.values()) {
+      if (!job.planned || job.ghostsBefore === null) continue;
       if (job.keyless && job.ranges === null) {
         const rows = this.#options.keyless.rows(job.topic);
         if (!job.reading && !job.wholeRead) return { kind: 'whole', job, rows };
@@ -319,7 +385,7 @@ export class Snapshotter {
 
 /** Whether anything would be missing without the job, but for keys that are read one by one. */
 function hasWork(job: Job): boolean {
-  return job.ranges === null || job.ranges.length > 0 || job.ghostsBefore > 0;
+  return job.ranges === null || job.ranges.length > 0 || job.ghostsBefore !== 0;
 }
 
 function setBusy(task: Task, busy: boolean): void {

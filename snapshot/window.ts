@@ -56,6 +56,11 @@ export class Window {
     return this.#tracked.length > 0;
   }
 
+  /** Transactions that the stream has carried and that the newest known visibility does not include. */
+  unseen(): string[] {
+    return this.#tracked.filter(({ txId }) => !this.#seen.includes(txId)).map(({ txId }) => txId);
+  }
+
   /** The number of the oldest retained transaction, or null. */
   get oldestSeq(): number | null {
     return this.#tracked[0]?.seq ?? null;

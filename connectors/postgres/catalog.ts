@@ -44,7 +44,7 @@ export interface CatalogTable {
   readonly rowSecurity: boolean;
   /** The attributes of all composite types that the columns' types are made of, as one text. */
   readonly composites: string;
-  /** Changes whenever a column or a file node does. */
+  /** Changes whenever the name, a column or a file node does. */
   readonly fingerprint: string;
 }
 
@@ -64,8 +64,8 @@ const composites = `(
       FROM part JOIN pg_catalog.pg_type t ON t.oid = part.oid AND t.typtype = 'c'
       JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)`;
 
-/** One text that changes with the columns (and what their types are made of) or the file nodes of table `c`. */
-const fingerprint = `pg_catalog.concat_ws('/',
+/** One text that changes with the name, the columns (and what their types are made of) or the file nodes of table `c`. */
+const fingerprint = `pg_catalog.concat_ws('/', c.relnamespace::regnamespace, c.relname,
       (SELECT string_agg(concat_ws(':', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.xmin), ',' ORDER BY a.attnum)
         FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
       ${composites},
@@ -166,6 +166,8 @@ export function hasIdentity(table: CatalogTable): boolean {
 
 /** What of a table's storage and columns an ALTER TABLE without row events would change; kept in the log's state. */
 export interface TableVersion {
+  /** Absent in logs written before it was kept. */
+  readonly oid?: number;
   readonly partitioned: boolean;
   readonly files: Readonly<Record<string, string>>;
   /** By attribute number: type oid, catalog version, has missing, name. */
@@ -175,6 +177,7 @@ export interface TableVersion {
 
 export function versionOf(table: CatalogTable): TableVersion {
   return {
+    oid: table.oid,
     partitioned: table.partitioned,
     files: table.files,
     columns: Object.fromEntries(
@@ -186,8 +189,16 @@ export function versionOf(table: CatalogTable): TableVersion {
   };
 }
 
+/** Which table a version is of; undefined when an older log does not tell. */
+export function oidOf(version: TableVersion): number | undefined {
+  const [file] = Object.keys(version.files);
+  return version.oid ?? (version.partitioned || file === undefined ? undefined : Number(file));
+}
+
 export type Rewrite =
   | { readonly kind: 'none' }
+  /** Another table has the name now. */
+  | { readonly kind: 'other'; readonly why: string }
   /** Stored values changed without events: the whole table is to be read again. */
   | { readonly kind: 'table'; readonly why: string }
   /** These leaf partitions (by oid) came with rows for which there may be no events. */
@@ -199,6 +210,8 @@ export type Rewrite =
  * partition, though, sends none to a publication that publishes through the root.
  */
 export function rewriteBetween(before: TableVersion, after: TableVersion): Rewrite {
+  if ((oidOf(before) ?? after.oid) !== after.oid)
+    return { kind: 'other', why: 'the table was made again, or another took its name' };
   const rewritten = Object.entries(before.files).some(
     ([oid, file]) => after.files[oid] !== undefined && after.files[oid] !== file,
   );

@@ -32,6 +32,8 @@ export interface DecoderContext {
   readonly keyless: KeylessTables;
   /** The relation for a table that a message of a transaction describes, or null when it is not captured. */
   relation(message: RelationMessage, txId: string): Promise<Relation | null>;
+  /** Whether the relation's table still has its topic's name. */
+  isCurrent(relation: Relation): boolean;
 }
 
 /** Turns pgoutput messages into the log's transactions. One row change costs one copy of its columns' text, and no object. */
@@ -128,7 +130,16 @@ export class Decoder implements PgoutputHandler {
   }
 
   async relation(message: RelationMessage): Promise<void> {
-    this.#relations.set(message.oid, await this.#context.relation(message, String(this.#xid)));
+    const relation = await this.#context.relation(message, String(this.#xid));
+    this.#relations.set(message.oid, relation !== null && this.#context.isCurrent(relation) ? relation : null);
+  }
+
+  /**
+   * The table no longer has the name under which it was captured: its changes are nobody's until the server describes it again, as it does
+   * after every change of its name. What was changed before that and is left out here, reads see: the name's change waited for it.
+   */
+  retire(oid: number): void {
+    if (this.#relations.has(oid)) this.#relations.set(oid, null);
   }
 
   /** A table changed in a way that no message of the stream tells. */

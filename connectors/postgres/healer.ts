@@ -13,6 +13,7 @@ import {
 import type { FieldPositions } from '../../model/row.ts';
 import type { Snapshotter } from '../../snapshot/snapshotter.ts';
 import type { LargeValues, LargeValueStore } from './large-values.ts';
+import { valuesName } from './generations.ts';
 import type { Relation } from './relations.ts';
 
 /** A row whose columns are `fields` of `buffer`, in the order of the tuple. */
@@ -83,7 +84,7 @@ export class Healer {
       }
       return row;
     }
-    const values = this.#store.get(relation.topic, oldKey);
+    const values = this.#store.get(valuesName(relation.captured), oldKey);
     if (values === null) return null;
     return fill(relation, row, values);
   }
@@ -111,7 +112,7 @@ export class Healer {
         to === fieldNull ? null : row.buffer.subarray(start[place], to),
       );
     }
-    this.#store.put(relation.topic, key, values);
+    this.#store.put(valuesName(relation.captured), key, values);
   }
 
   /** Keeps the large values of a snapshot's rows. */

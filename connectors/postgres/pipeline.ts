@@ -6,10 +6,10 @@ import { Snapshotter } from '../../snapshot/snapshotter.ts';
 import { Window } from '../../snapshot/window.ts';
 import { PostgresChunkReader } from './chunk-reader.ts';
 import { Decoder } from './decoder.ts';
+import { Generations } from './generations.ts';
 import { LargeValueStore } from './large-values.ts';
 import type { PostgresOptions } from './options.ts';
 import type { RelationMessage } from './pgoutput.ts';
-import { planReads } from './prepare.ts';
 import { Pump } from './pump.ts';
 import { rebuildLargeValues, rebuildWindow } from './recover.ts';
 import type { Relation } from './relations.ts';
@@ -35,6 +35,7 @@ export interface Pipeline {
   readonly decoder: Decoder;
   readonly pump: Pump;
   readonly reader: PostgresChunkReader;
+  readonly generations: Generations;
 }
 
 /** What a pipeline asks of the connection that there is at the moment. */
@@ -93,6 +94,7 @@ export async function openPipeline(
       truncates: new TruncateWriter(log, files, directory),
       keyless,
       relation: async (message, txId) => relationOf(message, txId, parts, options, session),
+      isCurrent: ({ oid, topic }) => tables.isCaptured(oid, topic),
     },
     parseLsn(writer.last.position ?? '0/0'),
   );
@@ -109,14 +111,29 @@ export async function openPipeline(
       await query('SELECT pg_current_xact_id()');
     },
   });
-  const parts: Pipeline = { writer, tables, window, snapshotter, largeValues, decoder, pump, reader };
-  await requireAllSeen(snapshotter, query);
-  await rebuildWindow(log, name, window, async () => runningTransactions(query));
-  await rebuildLargeValues(log, name, largeValues, async (topic) => tables.current(topic, writer), decoder.healer);
+  const retire = (oid: number): void => decoder.retire(oid);
+  const generations = new Generations({ log, stream: name, writer, snapshotter, retire });
+  const parts: Pipeline = { writer, tables, window, snapshotter, largeValues, decoder, pump, reader, generations };
+  await recover(parts, options, session);
   return parts;
 }
 
-/** The relation that a message of the stream describes; plans to read a table that the stream knew before the catalog was looked at. */
+/** Takes up what the log's end tells of tables, transactions that reads may not see, and large values. */
+async function recover(pipeline: Pipeline, { log, name }: PostgresOptions, { query }: PipelineSession): Promise<void> {
+  const { tables, generations, snapshotter, window, largeValues, writer, decoder } = pipeline;
+  generations.open(tables.all);
+  // All tables are new to `tables` now; which are new to the log, the log knows.
+  tables.takeAdded();
+  tables.watch = generations;
+  await requireAllSeen(snapshotter, query);
+  await rebuildWindow(log, name, window, async () => runningTransactions(query));
+  await rebuildLargeValues(log, name, largeValues, async (topic) => tables.current(topic, writer), {
+    healer: decoder.healer,
+    generations,
+  });
+}
+
+/** The relation that a message of the stream describes. A table that the stream knew before the catalog was looked at is read after the next look. */
 async function relationOf(
   message: RelationMessage,
   txId: string,
@@ -125,14 +142,8 @@ async function relationOf(
   session: PipelineSession,
 ): Promise<Relation | null> {
   const { tables, writer, snapshotter } = pipeline;
-  const known = tables.isCaptured(message.oid);
   const relation = await tables.relation(message, writer, async () => untilSeen(txId, options, session));
-  if (known || relation === null) {
-    tables.checkVersions(options.log.state(options.name), snapshotter);
-  } else {
-    const barrier = await runningTransactions(session.query);
-    planReads(pipeline, options, { again: false, added: new Set(), barrier });
-  }
+  tables.checkVersions(options.log.state(options.name), snapshotter);
   return relation;
 }
 

@@ -2,19 +2,19 @@ import type { Client } from 'pg';
 import { TidemarkError } from '../../base/errors.ts';
 import { backoffMs } from '../../base/retry.ts';
 import type { LogWriter } from '../../model/log.ts';
-import { formatLsn, lsn, parseLsn } from '../../model/position.ts';
+import { formatLsn, lsn } from '../../model/position.ts';
 import type { Lsn } from '../../model/position.ts';
 import type { SnapshotStatus, Source, SourceStatus } from '../../model/source.ts';
 import { catchUp } from './catch-up.ts';
 import type { PostgresOptions } from './options.ts';
 import { openPipeline } from './pipeline.ts';
 import type { Pipeline } from './pipeline.ts';
-import { planReads, prepare } from './prepare.ts';
-import { keepPublications, publicationNames } from './publication.ts';
+import { lookAtCatalog, prepare } from './prepare.ts';
+import { publicationNames } from './publication.ts';
 import { Replication } from './replication.ts';
 import { connect, destroy, queryOf, sourceError } from './session.ts';
 import type { Query } from './session.ts';
-import { checkSlot, currentSnapshot, insertPosition, readServer, readSlot, runningTransactions } from './slot.ts';
+import { checkSlot, currentSnapshot, insertPosition, readServer, readSlot } from './slot.ts';
 import type { ServerFacts, SlotWait } from './slot.ts';
 
 const retryFirstMs = 250;
@@ -35,6 +35,8 @@ export class PostgresSource implements Source {
   #waitingFor: string | null = null;
   #caughtUpMs: number | null = null;
   #stopping = new AbortController();
+  /** Looks at the catalog, as the heartbeat does; null while there is no connection. */
+  #look: (() => Promise<void>) | null = null;
   /** Aborted when the present connection ends. */
   #connection: AbortSignal = this.#stopping.signal;
 
@@ -119,12 +121,20 @@ export class PostgresSource implements Source {
     try {
       const query = queryOf(client, this.#options);
       this.#server ??= await readServer(this.#options, query);
+      // A table that was swapped under its name before the call is known to be before the position is.
+      await this.#look?.().catch((error: unknown) => this.#lookFailed(error));
       const position = formatLsn(await insertPosition(query, this.#server));
       this.#pipeline?.pump.want(position);
       return position;
     } finally {
       await client.end().catch(() => {});
     }
+  }
+
+  /** What ends the connection's life there is told by `run` and `status`. */
+  #lookFailed(error: unknown): void {
+    const known = sourceError(error, this.name);
+    if (!isTransient(known)) throw known;
   }
 
   async snapshot(topic: string, where?: string): Promise<void> {
@@ -190,14 +200,22 @@ export class PostgresSource implements Source {
       position: formatLsn(position),
     });
     this.#error = null;
+    let looking: Promise<void> = Promise.resolve();
+    const look = async (): Promise<void> => {
+      // One after the other: a look of before must not undo what a later one did to the publications.
+      looking = looking.catch(() => {}).then(async () => lookAtCatalog(pipeline, this.#options, query));
+      return looking;
+    };
+    this.#look = look;
     const work = [
       this.#follow(pipeline, server, position, both),
       pipeline.snapshotter.run(both),
-      this.#heartbeat(pipeline, query, both),
+      this.#heartbeat(pipeline, query, look, both),
     ];
     try {
       await Promise.race(work);
     } finally {
+      this.#look = null;
       ended.abort();
       await Promise.allSettled(work);
       pipeline.pump.detach();
@@ -216,9 +234,9 @@ export class PostgresSource implements Source {
   }
 
   /** Looks at what the stream does not tell: lag, the slot's health, the catalog, and which transactions reads see. */
-  async #heartbeat(pipeline: Pipeline, query: Query, signal: AbortSignal): Promise<void> {
-    const { clock, heartbeatMs, report, log } = this.#options;
-    const { tables, window, snapshotter, writer, decoder } = pipeline;
+  async #heartbeat(pipeline: Pipeline, query: Query, look: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { clock, heartbeatMs, report } = this.#options;
+    const { tables, window, snapshotter, decoder } = pipeline;
     for (let beat = 0; !signal.aborted; beat++) {
       await clock.sleep(Math.min(1_000, heartbeatMs), signal).catch(() => {});
       if (signal.aborted) return;
@@ -238,18 +256,10 @@ export class PostgresSource implements Source {
           delete: counts.delete,
           read: 0,
         });
-      if (beat % Math.max(1, Math.round(heartbeatMs / 1_000)) !== 0) continue;
-      await tables.refresh();
-      for (const relation of await tables.renewed(writer)) decoder.renew(relation);
-      const added = tables.takeAdded();
-      const missed = await keepPublications(this.#options, tables.all, query);
-      if (added !== null || missed.size > 0) {
-        const barrier = await runningTransactions(query);
-        planReads(pipeline, this.#options, { again: false, added: new Set([...missed, ...(added ?? [])]), barrier });
-      } else {
-        tables.checkVersions(log.state(this.name), snapshotter);
-      }
-      if (snapshotter.changes.any) pipeline.pump.want(formatLsn(lsn(parseLsn(writer.last.position ?? '0/0') + 1n)));
+      const due = beat % Math.max(1, Math.round(heartbeatMs / 1_000)) === 0;
+      // Others have seen a change of the catalog, and cannot act on it.
+      if (due || tables.differs || snapshotter.hasUnplanned) await look();
+      if (!due) continue;
       const slot = await readSlot(this.#options, query);
       if (slot.kind !== 'usable') checkSlot(this.#options, slot, decoder.position);
       if (slot.kind === 'usable' && slot.walStatus === 'unreserved') {

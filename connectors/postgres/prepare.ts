@@ -1,9 +1,10 @@
 import { TidemarkError, isTidemarkError } from '../../base/errors.ts';
-import { formatLsn, parseLsn } from '../../model/position.ts';
+import { formatLsn, lsn, parseLsn } from '../../model/position.ts';
 import type { Lsn } from '../../model/position.ts';
 import type { PostgresOptions } from './options.ts';
 import type { Pipeline } from './pipeline.ts';
-import { keepPublications } from './publication.ts';
+import { isOutdated, keepPublications } from './publication.ts';
+import type { CapturedTable } from './relations.ts';
 import type { Query } from './session.ts';
 import {
   checkIdentity,
@@ -15,6 +16,9 @@ import {
   runningTransactions,
 } from './slot.ts';
 import type { ServerFacts, SlotState, SlotWait, SourceIdentity } from './slot.ts';
+
+/** Tables may be renamed between a look at the catalog and the statement that names them: so often in a row is no accident. */
+const publishAttempts = 20;
 
 /** Where streaming begins, and what has to be seen by reads of tables that are new to it. */
 interface Start {
@@ -35,7 +39,7 @@ export async function prepare(
   const { server, query, wait } = session;
   await tables.refresh();
   tables.requireAll();
-  const missed = await keepPublications(options, tables.all, query);
+  const { kept, added } = await publish(pipeline, options, query);
   const known = log.state(name).get('source');
   const slot = await readSlot(options, query);
   let start = known === undefined ? null : await continueFrom(pipeline, options, { known, server, slot, query });
@@ -45,9 +49,12 @@ export async function prepare(
     window.clear();
     snapshotter.changes.set('source', JSON.stringify(server.identity));
   }
-  const barrier = [...start.barrier, ...(missed.size > 0 ? await runningTransactions(query) : [])];
-  tables.takeAdded();
-  planReads(pipeline, options, { again: start.fresh && known !== undefined, added: missed, barrier });
+  const isNew = added.size > 0 || needsPlan(pipeline, options);
+  const barrier = [...start.barrier, ...(isNew ? await runningTransactions(query) : [])];
+  const again = start.fresh && known !== undefined;
+  planReads(pipeline, options, { again, kept, added, barrier });
+  // Nothing is streamed yet.
+  await snapshotter.drawBoundaries();
   const state = snapshotter.changes.take();
   if (state !== undefined) {
     writer.mark({ position: formatLsn(start.position), timeMs: clock.now(), state });
@@ -97,16 +104,72 @@ async function startSlot(
   return { position: asked ?? position, fresh: true, barrier };
 }
 
+/** Looks at the catalog, brings the publications in step with it, and plans what is to be read. */
+export async function lookAtCatalog(pipeline: Pipeline, options: PostgresOptions, query: Query): Promise<void> {
+  const { tables, snapshotter, decoder, writer } = pipeline;
+  await tables.refresh();
+  for (const relation of await tables.renewed(writer)) decoder.renew(relation);
+  const { differs } = tables;
+  const { kept, added } = await publish(pipeline, options, query);
+  if (differs || added.size > 0 || needsPlan(pipeline, options)) {
+    const barrier = await runningTransactions(query);
+    planReads(pipeline, options, { again: false, kept, added, barrier });
+  } else {
+    tables.checkVersions(options.log.state(options.name), snapshotter);
+  }
+  if (snapshotter.changes.any) pipeline.pump.want(formatLsn(lsn(parseLsn(writer.last.position ?? '0/0') + 1n)));
+}
+
+/** Brings the publications in step with the tables. Returns these, and the topics that are new to `tables` or were not published as they should be. */
+async function publish(
+  { tables, snapshotter }: Pipeline,
+  options: PostgresOptions,
+  query: Query,
+): Promise<{ kept: ReadonlySet<CapturedTable>; added: ReadonlySet<string> }> {
+  const added = new Set<string>();
+  const missing = (topic: string): void => {
+    added.add(topic);
+    const isKnown = options.log.state(options.name).has(`consistent:${topic}`) || snapshotter.jobs.has(topic);
+    // Before the publication is changed: if the connection breaks then, nobody could tell afterwards.
+    if (isKnown) snapshotter.withdraw(topic);
+  };
+  for (let attempt = 1; ; attempt++) {
+    const kept = new Set(tables.all);
+    for (const topic of tables.takeAdded()) added.add(topic);
+    try {
+      await keepPublications(options, [...kept], query, missing);
+      return { kept, added };
+    } catch (error) {
+      if (attempt === publishAttempts || !isOutdated(error)) throw error;
+    }
+    await tables.refresh();
+  }
+}
+
+/** Whether `planReads` has something to do even if no table came or went since it was called last. */
+function needsPlan({ tables, snapshotter }: Pipeline, options: PostgresOptions): boolean {
+  if (snapshotter.hasUnplanned) return true;
+  const state = options.log.state(options.name);
+  tables.checkVersions(state, snapshotter);
+  return snapshotter.hasUnplanned;
+}
+
 /**
  * Decides which tables are to be read: those new to the log, those `added` (another table may have had the name before), and all
- * when the log could not be continued. No read may miss a transaction of the barrier.
+ * when the log could not be continued. Only tables of `kept` are begun, which the publications are known to hold. No read may miss a
+ * transaction of the barrier.
  */
-export function planReads(
+function planReads(
   pipeline: Pipeline,
   options: PostgresOptions,
-  plan: { again: boolean; added: ReadonlySet<string>; barrier: readonly string[] },
+  plan: {
+    again: boolean;
+    kept: ReadonlySet<CapturedTable>;
+    added: ReadonlySet<string>;
+    barrier: readonly string[];
+  },
 ): void {
-  const { tables, snapshotter, writer } = pipeline;
+  const { tables, snapshotter, writer, generations } = pipeline;
   const state = options.log.state(options.name);
   tables.checkVersions(state, snapshotter);
   const captured = new Set(tables.all.map(({ topic }) => topic));
@@ -119,13 +182,16 @@ export function planReads(
     if (!captured.has(topic))
       snapshotter.cancel(topic, new TidemarkError('TABLE_UNKNOWN', `${topic} is no longer captured`));
   }
-  for (const topic of captured) {
-    const known = state.has(`consistent:${topic}`) || snapshotter.jobs.has(topic);
-    if (known && !plan.again && !plan.added.has(topic)) continue;
-    if (options.snapshot.mode === 'never' && !plan.again) {
+  for (const table of tables.all) {
+    const { topic } = table;
+    const job = snapshotter.jobs.get(topic);
+    const known = job?.planned ?? state.has(`consistent:${topic}`);
+    if (!plan.kept.has(table) || (known && !plan.again && !plan.added.has(topic))) continue;
+    if (options.snapshot.mode === 'never' && !plan.again && job === undefined) {
       snapshotter.changes.set(`consistent:${topic}`, JSON.stringify({ seq: writer.last.seq }));
     } else {
-      snapshotter.begin(topic, { reread: writer.last.seq > 0, where: null, barrier: plan.barrier });
+      if (plan.again) generations.rewritten(table);
+      snapshotter.beginAnew(topic, plan.barrier);
     }
   }
   snapshotter.waitFor(plan.barrier);

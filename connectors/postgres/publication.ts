@@ -92,13 +92,18 @@ export async function publicationPlan(
   return { statements, missed };
 }
 
-/** Brings the publications in step. Returns the topics of which changes may not have been published until now. SOURCE_PRIVILEGE, with the statements to run, when the user may not. */
+/**
+ * Brings the publications in step. `missing` is told before of topics of which changes may not have been published until now.
+ * SOURCE_PRIVILEGE, with the statements to run, when the user may not.
+ */
 export async function keepPublications(
   target: PostgresTarget,
   tables: readonly CapturedTable[],
   query: Query,
-): Promise<ReadonlySet<string>> {
+  missing: (topic: string) => void,
+): Promise<void> {
   const { statements, missed } = await publicationPlan(target, tables, query);
+  missed.forEach(missing);
   try {
     for (const statement of statements) await query(statement);
   } catch (error) {
@@ -109,7 +114,15 @@ export async function keepPublications(
       cause: error,
     });
   }
-  return missed;
+}
+
+/** SQLSTATEs of statements that name a table which has just got another name, was dropped, or is in the publication already. */
+const outdatedStates = new Set(['42P01', '3F000', '42704', '42710']);
+
+/** Whether the publications could not be changed because tables changed since the catalog was looked at. */
+export function isOutdated(error: unknown): boolean {
+  const cause = error instanceof TidemarkError ? error.cause : null;
+  return cause instanceof Error && 'code' in cause && outdatedStates.has(String(cause.code));
 }
 
 /** A table as CREATE PUBLICATION takes it. Without ONLY, tables that inherit from it would be published under their own names. */

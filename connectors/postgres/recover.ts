@@ -2,6 +2,7 @@ import { ChangeCursor } from '../../model/change.ts';
 import type { Log } from '../../model/log.ts';
 import type { Window } from '../../snapshot/window.ts';
 import { isTidemarkError } from '../../base/errors.ts';
+import type { Generations } from './generations.ts';
 import type { Healer } from './healer.ts';
 import type { LargeValueStore } from './large-values.ts';
 import type { Relation } from './relations.ts';
@@ -49,7 +50,7 @@ export async function rebuildLargeValues(
   stream: string,
   store: LargeValueStore,
   relationOf: (topic: string) => Promise<Relation>,
-  healer: Healer,
+  context: { healer: Healer; generations: Generations },
 ): Promise<void> {
   const relations = new Map<number, Relation | null>();
   const reader = log.read(stream, { fromSeq: store.seq, follow: false });
@@ -63,7 +64,8 @@ export async function rebuildLargeValues(
         if (!relations.has(schemaId)) relations.set(schemaId, await relationFor(log, schemaId, relationOf));
       }
       for (const relation of relations.values()) {
-        if (relation !== null) healer.keepBatch(relation, piece.changes);
+        if (relation === null || piece.seq <= context.generations.since(relation.topic)) continue;
+        context.healer.keepBatch(relation, piece.changes);
       }
       if (piece.last) store.commit(piece.seq);
       seq = piece.seq;

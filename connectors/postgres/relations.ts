@@ -16,6 +16,7 @@ export interface Relation {
   readonly topic: string;
   readonly table: Table;
   readonly schemaId: number;
+  readonly captured: CapturedTable;
   readonly selection: TableSelection;
   readonly partitioned: boolean;
   /** Columns of the tuples. */
@@ -42,6 +43,8 @@ export interface CapturedTable {
   readonly topic: string;
   readonly selection: TableSelection;
   catalog: CatalogTable;
+  /** Under which the large values of its rows are kept (generations.ts). */
+  generation: number;
 }
 
 const textLike = new Set(['text', 'json', 'bytea', 'numeric']);
@@ -97,6 +100,7 @@ export async function buildRelation(
     topic,
     table: kept ? previous.table : table,
     schemaId: kept ? previous.schemaId : context.writer.schemaId(table),
+    captured,
     selection,
     partitioned: catalog.partitioned,
     columns: message.columns.length,

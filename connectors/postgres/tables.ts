@@ -5,6 +5,7 @@ import { topicOf } from '../../model/table.ts';
 import type { Snapshotter } from '../../snapshot/snapshotter.ts';
 import type { CatalogTable, TableVersion } from './catalog.ts';
 import { hasIdentity, keyOf, readTables, rewriteBetween, versionOf } from './catalog.ts';
+import type { TableWatch } from './generations.ts';
 import type { PostgresTarget, TableSelection } from './options.ts';
 import type { RelationMessage } from './pgoutput.ts';
 import type { CapturedTable, Relation } from './relations.ts';
@@ -45,6 +46,9 @@ export class Tables {
   /** The message that each relation was built from. */
   readonly #messages = new Map<string, RelationMessage>();
 
+  /** Who is told of tables that come and go. */
+  watch: TableWatch | null = null;
+
   constructor(target: PostgresTarget, query: Query, report: Report) {
     this.#target = target;
     this.#query = query;
@@ -66,13 +70,19 @@ export class Tables {
     return table !== undefined && table.selection.key.length === 0 && (keyOf(table.catalog) ?? []).length === 0;
   }
 
-  isCaptured(oid: number): boolean {
-    return this.#byOid.has(oid);
+  /** Whether the table of an oid is captured under a topic. */
+  isCaptured(oid: number, topic: string): boolean {
+    return this.#byOid.get(oid)?.topic === topic;
+  }
+
+  /** Whether tables came or went since `takeAdded`. */
+  get differs(): boolean {
+    return this.#differs;
   }
 
   /** Changes of each table since the last call. */
   *takeCounts(): Iterable<{ topic: string; create: number; update: number; delete: number }> {
-    for (const { topic, counts } of this.#relations.values()) {
+    for (const { topic, counts } of [...this.#departed.splice(0), ...this.#relations.values()]) {
       if (counts.create + counts.update + counts.delete === 0) continue;
       yield { topic, ...counts };
       counts.create = counts.update = counts.delete = 0;
@@ -80,15 +90,17 @@ export class Tables {
   }
 
   /**
-   * Topics whose table is new (or another one under the name) since the last call; null when no table came or went. Kept until asked for, since
+   * Topics whose table is new (or another one under the name) since the last call. Kept until asked for, since
    * whoever looks at the catalog may be the first to see it.
    */
-  takeAdded(): ReadonlySet<string> | null {
-    const added = this.#differs ? new Set(this.#added) : null;
+  takeAdded(): ReadonlySet<string> {
+    const added = new Set(this.#added);
     this.#differs = false;
     this.#added.clear();
     return added;
   }
+  /** Relations whose counts are still to be taken. */
+  readonly #departed: Relation[] = [];
   #differs = false;
   readonly #added = new Set<string>();
 
@@ -97,6 +109,7 @@ export class Tables {
     const { name: source, tables: selections } = this.#target;
     const found = await readTables(this.#query, `^(${selections.map(patternSource).join('|')})$`);
     const seen = new Set<number>();
+    const arrived: CapturedTable[] = [];
     for (const catalog of found) {
       const selection = selectionOf(selections, catalog.schema, catalog.name);
       if (selection === undefined) continue;
@@ -112,23 +125,37 @@ export class Tables {
         known.catalog = catalog;
         continue;
       }
-      const table = { topic: topicOf(source, catalog.schema, catalog.name), selection, catalog };
       // Under another name before: another topic.
       if (known !== undefined) this.#forget(known);
-      this.#byOid.set(catalog.oid, table);
-      this.#byTopic.set(table.topic, table);
-      this.#added.add(table.topic);
-      this.#differs = true;
+      arrived.push({ topic: topicOf(source, catalog.schema, catalog.name), selection, catalog, generation: 0 });
     }
     for (const [oid, table] of this.#byOid) if (!seen.has(oid)) this.#forget(table);
+    for (const table of arrived) this.#take(table);
+  }
+
+  #take(table: CapturedTable): void {
+    this.#byOid.set(table.catalog.oid, table);
+    this.#byTopic.set(table.topic, table);
+    this.#added.add(table.topic);
+    this.#differs = true;
+    this.watch?.arrived(table);
   }
 
   #forget(table: CapturedTable): void {
+    const { topic } = table;
     this.#differs = true;
     this.#byOid.delete(table.catalog.oid);
-    if (this.#byTopic.get(table.topic) !== table) return;
-    this.#byTopic.delete(table.topic);
-    this.#added.delete(table.topic);
+    this.#byTopic.delete(topic);
+    this.#added.delete(topic);
+    // Another table of this name has other columns by the same numbers.
+    const relation = this.#relations.get(topic);
+    if (relation !== undefined) this.#departed.push(relation);
+    this.#relations.delete(topic);
+    this.#current.delete(topic);
+    this.#messages.delete(topic);
+    this.#stale.delete(topic);
+    this.#versions.delete(`version:${topic}`);
+    this.watch?.departed(table);
   }
 
   /** A pattern must not make the application's updates fail: publishing a table without an identity would. */
@@ -198,6 +225,7 @@ export class Tables {
       types: this.#types,
       writer,
     });
+    if (this.#byTopic.get(topic) !== table) return this.current(topic, writer);
     this.#current.set(topic, relation);
     return relation;
   }
@@ -207,8 +235,8 @@ export class Tables {
    * transaction of the message did: a commit can be streamed before it is visible.
    */
   async relation(message: RelationMessage, writer: LogWriter, seen: () => Promise<void>): Promise<Relation | null> {
-    if (!this.#byOid.has(message.oid) && selectionOf(this.#target.tables, message.schema, message.name) !== undefined) {
-      // A publication FOR ALL TABLES sends a new table before the next look at the catalog.
+    if (!this.#isAsNamed(message)) {
+      // Renamed, or new to a publication FOR ALL TABLES: the stream is ahead of the last look at the catalog.
       await seen();
       await this.refresh();
     }
@@ -229,9 +257,17 @@ export class Tables {
       writer,
       earlier,
     });
+    if (this.#byOid.get(message.oid) !== table) return null;
     this.#relations.set(table.topic, relation);
     this.#messages.set(table.topic, message);
     return relation;
+  }
+
+  /** Whether a message names its table as the catalog did at the last look, or names none that is selected. */
+  #isAsNamed({ oid, schema, name }: RelationMessage): boolean {
+    const table = this.#byOid.get(oid);
+    if (table === undefined) return selectionOf(this.#target.tables, schema, name) === undefined;
+    return table.catalog.schema === schema && table.catalog.name === name;
   }
 
   /**
@@ -277,21 +313,27 @@ export class Tables {
     const rewrite = rewriteBetween(before, versionOf(catalog));
     if (rewrite.kind === 'none') return;
     const place = { source: this.#target.name, table: topic };
-    const why = rewrite.kind === 'table' ? rewrite.why : 'a partition was attached or created';
+    const why = rewrite.kind === 'partitions' ? 'a partition was attached or created' : rewrite.why;
     if (selection.onSchemaChange === 'stop') {
-      throw new TidemarkError('TABLE_CHANGED', `${why} in ${topic}, and on_schema_change is stop`, {
+      throw new TidemarkError('TABLE_CHANGED', `${topic}: ${why}, and on_schema_change is stop`, {
         place,
         hint: `Set on_schema_change: reread for this table, or run 'tidemark snapshot --table ${topic}' once it is.`,
       });
     }
-    const whole = rewrite.kind === 'table' || snapshotter.jobs.has(topic);
+    const whole = rewrite.kind !== 'partitions' || snapshotter.jobs.has(topic);
     const where = rewrite.kind === 'partitions' && !whole ? `tableoid IN (${rewrite.oids.join(', ')})` : null;
     this.#report({
       type: 'source.notice',
       source: this.#target.name,
       table: topic,
-      message: `${why} in ${topic}: ${whole ? 'the table' : 'its new part'} is read again`,
+      message: `${topic}: ${why}; ${whole ? 'the table' : 'its new part'} is read ${rewrite.kind === 'other' ? 'anew' : 'again'}`,
     });
+    if (rewrite.kind === 'other') {
+      // It may not be published yet: whoever sees to that plans its reading.
+      snapshotter.withdraw(topic);
+      return;
+    }
+    if (rewrite.kind === 'table') this.watch?.rewritten(table);
     snapshotter.begin(topic, { reread: whole, where, barrier: [] });
   }
 }
