@@ -71,7 +71,10 @@ export interface LogWriter {
   abort(): void;
   /** Resolves at once while fewer bytes than the log's limit wait to be written, else when enough have been. */
   drained(): Promise<void>;
-  /** Resolves when everything committed or marked before the call survives a crash. Rejects once the log has failed, for good. */
+  /**
+   * Resolves when everything committed or marked before the call survives a crash. Rejects once writing has failed, for good: after
+   * DISK_FULL a new writer goes on from what is durable, after anything else the log must be opened anew.
+   */
   durable(): Promise<Frontier>;
   /** Waits until everything committed is durable, drops the open transaction, and lets the stream go. */
   close(): Promise<void>;

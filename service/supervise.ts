@@ -1,15 +1,16 @@
 import type { Clock } from '../base/clock.ts';
-import { TidemarkError, isTidemarkError, messageOf } from '../base/errors.ts';
+import { TidemarkError, isTidemarkError, messageOf, systemCodeOf } from '../base/errors.ts';
 import type { ErrorCode } from '../base/errors.ts';
 
 /** How long a part that failed waits until it is tried again, when a person may have removed the cause meanwhile. */
 const retryFailedMs = 15_000;
 
 /**
- * Causes that go away without a change to the configuration or to data_dir: somebody grants a privilege, or frees a slot.
+ * Causes that go away without a change to the configuration or to data_dir: somebody grants a privilege, frees a slot, makes room.
  * Everything else waits for a restart.
  */
 const curable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'DISK_FULL',
   'SLOT_FOREIGN',
   'SLOT_IN_USE',
   'SLOTS_EXHAUSTED',
@@ -118,5 +119,13 @@ export class Supervised {
 
 /** Any thrown value as the program's own error; what it was not made for is INTERNAL. */
 export function asTidemarkError(error: unknown): TidemarkError {
-  return isTidemarkError(error) ? error : new TidemarkError('INTERNAL', messageOf(error), { cause: error });
+  if (isTidemarkError(error)) return error;
+  const system = systemCodeOf(error);
+  if (system === 'ENOSPC' || system === 'EDQUOT' || system === 'EFBIG') {
+    return new TidemarkError('DISK_FULL', `the disk refuses to take more: ${messageOf(error)}`, {
+      hint: 'Make room on the disk that holds data_dir (or raise the quota or file size limit). A running service then goes on by itself.',
+      cause: error,
+    });
+  }
+  return new TidemarkError('INTERNAL', messageOf(error), { cause: error });
 }

@@ -51,7 +51,7 @@ export interface FlushTarget {
   advance(end: number, frontier: Frontier, states: readonly StateChanges[]): void;
   /** The newest segment is complete and `next` has been made. */
   rolled(next: Segment): void;
-  /** Writing failed for good. */
+  /** Writing failed, and this writer does no more. */
   failed(error: TidemarkError): void;
 }
 
@@ -169,7 +169,7 @@ export class Flusher {
 
   /**
    * After a failed write or sync nobody knows what the file holds: the kernel may have dropped the pages and report the next sync
-   * as a success. So nothing is tried again; opening the log anew reads what is really there.
+   * as a success. So nothing is tried again here; opening the log anew (or, after a full disk, the stream) reads what is really there.
    */
   #fail(error: unknown): void {
     this.failure ??= writeFailure(error, this.#segment.path);

@@ -17,7 +17,7 @@ import {
 } from './format.ts';
 import { FrameReader } from './frames.ts';
 import { applyState, readMeta } from './meta.ts';
-import { segmentName } from './segment.ts';
+import { segmentName, segmentOrdinal } from './segment.ts';
 import type { Segment } from './segment.ts';
 import { statsFromJson, Tally } from './topic-stats.ts';
 import type { TopicStats } from './topic-stats.ts';
@@ -154,6 +154,25 @@ async function highestClaim(file: File, salt: number, from: number, size: number
     }
   }
   return highest;
+}
+
+/** Takes away what was written behind the newest segment's durable end, segments that were to follow it included. */
+export async function cutBack(files: Files, directory: string, segment: Segment): Promise<void> {
+  for (const name of await files.list(directory)) {
+    const ordinal = segmentOrdinal(name.replace(/\.new$/, ''));
+    if (ordinal !== undefined && (ordinal > segment.ordinal || name.endsWith('.new'))) {
+      await files.remove(join(directory, name));
+    }
+  }
+  await files.syncDirectory(directory);
+  segment.unnote(segment.durableEnd);
+  const file = await files.open(segment.path, 'write');
+  try {
+    await file.truncate(segment.durableEnd);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 /** Sees to it that the segments follow one another without a gap, each as long as its successor says, and seals all but the newest. */

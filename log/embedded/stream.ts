@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { assert, present } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
-import { TidemarkError } from '../../base/errors.ts';
+import { TidemarkError, isTidemarkError } from '../../base/errors.ts';
 import type { Files } from '../../base/files.ts';
 import { replaceFile } from '../../base/files.ts';
 import type { Report } from '../../model/events.ts';
@@ -13,7 +13,7 @@ import type { FlushTarget } from './flusher.ts';
 import { Flusher } from './flusher.ts';
 import type { StateChanges } from './meta.ts';
 import { applyState, startOfStream } from './meta.ts';
-import { chain, newest, recover } from './recovery.ts';
+import { chain, cutBack, newest, recover } from './recovery.ts';
 import type { SchemaRegistry } from './schema-registry.ts';
 import { encodeSegmentHead, openSegment, Segment, segmentName, segmentOrdinal } from './segment.ts';
 import type { SegmentHead } from './segment.ts';
@@ -92,12 +92,13 @@ export class Stream implements FlushTarget {
 
   async openWriter(): Promise<StreamWriter> {
     if (this.closed) throw this.closedError();
-    if (this.failure) throw this.failure;
+    if (this.failure && !isTidemarkError(this.failure, 'DISK_FULL')) throw this.failure;
     assert(this.#writer === null && !this.#opening, `stream ${this.name} has a writer already`);
     this.#opening = true;
     try {
       const { files } = this.context;
       if (!this.exists) await this.#create();
+      if (this.failure) await this.#cutBack();
       const segment = newest(this.segments);
       const file = await files.open(segment.path, 'write');
       const flusher = new Flusher({ ...this.context, target: this }, segment, file);
@@ -112,6 +113,21 @@ export class Stream implements FlushTarget {
     } finally {
       this.#opening = false;
     }
+  }
+
+  /**
+   * After a full disk: what was not acknowledged is taken out of the files, and what is left is read as it is on opening. Unlike
+   * after a failed sync for another reason, what had been synced before is as it was.
+   */
+  async #cutBack(): Promise<void> {
+    const { files } = this.context;
+    const segment = newest(this.segments);
+    await cutBack(files, this.directory, segment);
+    const recovered = await recover(files, segment, (id) => this.topicOf(id));
+    assert(recovered.frontier.seq === this.frontier.seq, `${segment.path} does not end where it was known to`);
+    this.state = recovered.state;
+    this.stats = recovered.stats;
+    this.failure = null;
   }
 
   async #create(): Promise<void> {

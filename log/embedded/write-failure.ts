@@ -6,7 +6,7 @@ export function writeFailure(error: unknown, path: string): TidemarkError {
   const system = systemCodeOf(error);
   if (system === 'ENOSPC' || system === 'EFBIG' || system === 'EDQUOT') {
     return new TidemarkError('DISK_FULL', `${path} cannot grow: ${messageOf(error)}`, {
-      hint: 'Make room on the disk that holds data_dir (or raise the quota or file size limit), then start again. Nothing that was acknowledged is lost; the source keeps the rest.',
+      hint: 'Make room on the disk that holds data_dir (or raise the quota or file size limit). A running service then goes on by itself. Nothing that was acknowledged is lost; the source keeps the rest.',
       place: { file: path },
       cause: error,
     });
