@@ -1,0 +1,149 @@
+import type { KeyViolation, OutputOperator } from './operators/output.ts';
+import type { Operator, StepContext } from './operators/operator.ts';
+import type { RowError } from './expressions/expression.ts';
+import type { Delta } from './delta.ts';
+import { emptyDelta } from './delta.ts';
+import type { SqlType } from './type.ts';
+import type { Row } from './value.ts';
+
+/** A relation that the views read; its rows are given to `step` with the columns at `positions`, in that order. */
+export interface EngineInput {
+  /** Topic of the table. */
+  readonly relation: string;
+  readonly positions: readonly number[];
+  readonly types: readonly SqlType[];
+}
+
+/** A row that an operator could not evaluate and left out of `views` (weight > 0), or that has gone since (< 0). */
+export interface Rejection {
+  readonly views: readonly string[];
+  /** As `explain` names it. */
+  readonly operator: string;
+  readonly row: Row;
+  readonly weight: number;
+  readonly error: RowError;
+}
+
+/** One operator of the graph, with what `explain` says of it. */
+export interface GraphNode {
+  /** Unique, and the same for the same plan: its states are named after it. */
+  readonly name: string;
+  /** `join`, `aggregate` … */
+  readonly kind: string;
+  readonly detail: string;
+  readonly operator: Operator;
+  readonly inputs: readonly GraphNode[];
+  /** Names of the states that it owns. */
+  readonly states: readonly string[];
+  /** It has rows before anything has changed, and must be asked in the first step. */
+  readonly eager: boolean;
+  /** The views that are made of it. */
+  readonly views: Set<string>;
+  /** What changed in the step that runs. */
+  out: Delta;
+}
+
+export interface EngineInputNode extends EngineInput {
+  readonly node: GraphNode;
+}
+
+export interface EngineOutput {
+  readonly view: string;
+  readonly node: GraphNode;
+  readonly operator: OutputOperator;
+}
+
+/** Views kept up to date together: one graph of operators, in which what they have in common is computed once. */
+export class Engine {
+  readonly inputs: readonly EngineInput[];
+  /** In topological order. */
+  readonly nodes: readonly GraphNode[];
+  readonly outputs: readonly EngineOutput[];
+  /** Of the last step: rows that left or entered the views' dead letters. */
+  rejections: readonly Rejection[] = [];
+  /** Of the last step. */
+  violations: readonly KeyViolation[] = [];
+  readonly #inputs: ReadonlyMap<string, EngineInputNode>;
+  readonly #steps: readonly NodeStep[];
+  #started = false;
+
+  constructor(graph: {
+    readonly inputs: readonly EngineInputNode[];
+    readonly nodes: readonly GraphNode[];
+    readonly outputs: readonly EngineOutput[];
+  }) {
+    this.inputs = graph.inputs.map(({ relation, positions, types }) => ({ relation, positions, types }));
+    this.nodes = graph.nodes;
+    this.outputs = graph.outputs;
+    this.#inputs = new Map(graph.inputs.map((input) => [input.relation, input]));
+    this.#steps = graph.nodes
+      .filter(({ inputs, eager }) => inputs.length > 0 || eager)
+      .map((node) => new NodeStep(node));
+  }
+
+  /**
+   * Takes what changed in the relations (those not named have not changed; others than `inputs` are ignored) and says what
+   * changed in each view: consolidated, and only views that changed.
+   */
+  step(inputs: ReadonlyMap<string, Delta>): ReadonlyMap<string, Delta> {
+    const context = new RejectionList();
+    const violations: KeyViolation[] = [];
+    for (const [relation, delta] of inputs) {
+      const input = this.#inputs.get(relation);
+      if (input !== undefined) input.node.out = delta;
+    }
+    const isFirst = !this.#started;
+    for (const step of this.#steps) step.run(isFirst, context);
+    const changed = new Map<string, Delta>();
+    for (const { view, node, operator } of this.outputs) {
+      if (node.out.length > 0) changed.set(view, node.out);
+      violations.push(...operator.takeViolations());
+    }
+    for (const input of this.#inputs.values()) input.node.out = emptyDelta;
+    this.#started = true;
+    this.rejections = context.rejections;
+    this.violations = violations;
+    return changed;
+  }
+}
+
+/** Runs one operator when something changed in its inputs. */
+class NodeStep {
+  readonly #node: GraphNode;
+  readonly #operator: Operator;
+  readonly #inputs: readonly GraphNode[];
+  readonly #deltas: Delta[];
+
+  constructor(node: GraphNode) {
+    this.#node = node;
+    this.#operator = node.operator;
+    this.#inputs = node.inputs;
+    this.#deltas = node.inputs.map(() => emptyDelta);
+  }
+
+  run(isFirst: boolean, context: RejectionList): void {
+    const inputs = this.#inputs;
+    const deltas = this.#deltas;
+    let isChanged = isFirst && this.#node.eager;
+    for (let index = 0; index < inputs.length; index++) {
+      const delta = (inputs[index] as GraphNode).out;
+      deltas[index] = delta;
+      if (delta.rows.length > 0) isChanged = true;
+    }
+    if (isChanged) {
+      context.node = this.#node;
+      this.#node.out = this.#operator.step(deltas, context);
+    } else {
+      this.#node.out = emptyDelta;
+    }
+  }
+}
+
+class RejectionList implements StepContext {
+  readonly rejections: Rejection[] = [];
+  node: GraphNode | null = null;
+
+  reject(operator: string, row: Row, weight: number, error: RowError): void {
+    this.rejections.push({ views: [...(this.node?.views ?? [])], operator, row, weight, error });
+  }
+}

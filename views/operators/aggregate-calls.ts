@@ -1,0 +1,157 @@
+import type { AggregateFunction, LinearAggregate } from '../expressions/expression.ts';
+import type { Arrangement, Bag, Records } from '../state/port.ts';
+import type { Row, StateKey, Value } from '../value.ts';
+
+/**
+ * The calls of one aggregate operator. Each reads its arguments at positions of a *source row*: the input's row, or one with everything
+ * computed that the calls need.
+ */
+export interface LinearCall {
+  readonly kind: 'linear';
+  readonly fn: AggregateFunction;
+  readonly linear: LinearAggregate;
+  readonly args: readonly number[];
+  /** Position of its FILTER's answer; −1: none. */
+  readonly filter: number;
+  readonly distinct: DistinctRows | null;
+}
+
+/** Counts of different argument rows per group: only the first of equal ones counts. */
+export interface DistinctRows {
+  /** Group and arguments → count, the arguments that were counted. */
+  readonly records: Records;
+  readonly keyOf: (args: Row) => StateKey | undefined;
+}
+
+export interface CollectedCall {
+  readonly kind: 'collected';
+  readonly fn: AggregateFunction;
+  readonly collection: Collection;
+  /** Positions of its arguments in the collection's rows. */
+  readonly args: readonly number[];
+  /** Of equal arguments, which the order brings together, only the first counts. */
+  readonly distinctBy: ((row: Row) => StateKey | undefined) | null;
+}
+
+export type Call = LinearCall | CollectedCall;
+
+/** The rows of each group in some order, for the calls that want that order. */
+export interface Collection {
+  readonly arrangement: Arrangement;
+  /** Makes the row of a source row: what it is ordered by, and the arguments. */
+  readonly pick: (source: Row) => Row;
+  readonly filter: number;
+  /** Position of a value in source rows without which they do not count; −1: all count. */
+  readonly notNull: number;
+}
+
+/** Adds a source row to the accumulators in a group's record. */
+export type Accumulate = (record: Value[], source: Row, weight: number) => void;
+
+/**
+ * The accumulation of all linear calls as one generated function, in which each call's `add` stands by itself: V8 then inlines
+ * them, and a group costs no loop over calls. `slots[i]` is where call i keeps its values.
+ */
+export function accumulator(calls: readonly LinearCall[], slots: readonly number[]): Accumulate {
+  const lines = calls.map(({ fn, args, filter }, index) => {
+    const values = args.map((position, at) => `args${index}[${at}] = source[${position}];`).join(' ');
+    const add = `${values} linear${index}.add(record, ${slots[index]}, args${index}, weight);`;
+    const conditions = [
+      ...(filter < 0 ? [] : [`source[${filter}] === true`]),
+      ...(fn.skipsNull && args.length > 0 ? [`source[${args[0]}] !== null`] : []),
+    ];
+    return conditions.length === 0 ? add : `if (${conditions.join(' && ')}) { ${add} }`;
+  });
+  const names = calls.flatMap((_, index) => [`linear${index}`, `args${index}`]);
+  const body = `return function accumulate(record, source, weight) { ${lines.join('\n')} };`;
+  // oxlint-disable-next-line typescript/no-implied-eval -- only numbers made by the planner enter the code
+  const make = new Function(...names, body) as (...bound: unknown[]) => Accumulate;
+  return make(...calls.flatMap(({ linear, args }) => [linear, args.map(() => null)]));
+}
+
+/** Adds a source row to a DISTINCT call: its accumulator changes when the arguments come or go. */
+export function accumulateDistinct(
+  call: LinearCall,
+  distinct: DistinctRows,
+  group: StateKey,
+  record: Value[],
+  slot: number,
+  source: Row,
+  weight: number,
+): void {
+  if (call.filter >= 0 && source[call.filter] !== true) return;
+  const args = call.args.map((position) => source[position] ?? null);
+  if (call.fn.skipsNull && args[0] === null) return;
+  const key = pairKey(group, distinct.keyOf(args) ?? null);
+  const found = distinct.records.get(key);
+  const before = found === undefined ? 0 : Number(found[0]);
+  const now = before + weight;
+  // The arguments that were added are those that must be taken out: 1.0 and 1.00 are equal, and not the same.
+  const counted = found === undefined ? args : found.slice(1);
+  const change = (now > 0 ? 1 : 0) - (before > 0 ? 1 : 0);
+  if (change !== 0) call.linear.add(record, slot, change > 0 ? args : counted, change);
+  if (now === 0) distinct.records.delete(key);
+  else distinct.records.set(key, [now, ...(change > 0 ? args : counted)]);
+}
+
+function pairKey(group: StateKey, args: StateKey): string {
+  const first = `${typeof group}:${String(group)}`;
+  return `${first.length}:${first}${typeof args}:${String(args)}`;
+}
+
+export function collect(
+  { arrangement, pick, filter, notNull }: Collection,
+  group: StateKey,
+  source: Row,
+  weight: number,
+): void {
+  if (filter >= 0 && source[filter] !== true) return;
+  if (notNull >= 0 && source[notNull] === null) return;
+  arrangement.add(group, pick(source), weight);
+}
+
+/** The result of a collected call for the rows of its group. Throws RowError. */
+export function render(call: CollectedCall, group: StateKey): Value {
+  const { fn } = call;
+  const bag = call.collection.arrangement.bag(group);
+  const result = fn.collect;
+  if (result === null) return null;
+  if (fn.first === null) return result(new Arguments(call, bag));
+  if (bag === undefined) return null;
+  const chunk = bag.chunks[fn.first === 'ascending' ? 0 : bag.chunks.length - 1];
+  const row = chunk?.rows[fn.first === 'ascending' ? 0 : chunk.rows.length - 1];
+  return row === undefined ? null : result([{ args: row, weight: 1 }]);
+}
+
+/** A bag's rows as an aggregate sees them; what it yields is one object, changed from row to row. */
+class Arguments implements Iterable<{ readonly args: readonly Value[]; readonly weight: number }> {
+  readonly #call: CollectedCall;
+  readonly #bag: Bag | undefined;
+
+  constructor(call: CollectedCall, bag: Bag | undefined) {
+    this.#call = call;
+    this.#bag = bag;
+  }
+
+  *[Symbol.iterator](): Iterator<{ readonly args: readonly Value[]; readonly weight: number }> {
+    const { fn, args: positions, distinctBy } = this.#call;
+    const args: Value[] = positions.map(() => null);
+    const item = { args, weight: 1 };
+    let last: StateKey | undefined = undefined;
+    for (const { rows, weights } of this.#bag?.chunks ?? []) {
+      for (let at = 0; at < rows.length; at++) {
+        const row = rows[at] as Row;
+        for (let index = 0; index < positions.length; index++) args[index] = row[positions[index] as number] as Value;
+        if (fn.skipsNull && args[0] === null) continue;
+        if (distinctBy === null) {
+          item.weight = weights[at] as number;
+        } else {
+          const key = distinctBy(row);
+          if (last !== undefined && Object.is(key, last)) continue;
+          last = key;
+        }
+        yield item;
+      }
+    }
+  }
+}

@@ -1,0 +1,236 @@
+import { present } from '../../base/assert.ts';
+import { Delta, emptyDelta } from '../delta.ts';
+import { RowError } from '../expressions/expression.ts';
+import type { Arrangement, Records } from '../state/port.ts';
+import type { Row, StateKey, Value } from '../value.ts';
+import type { Accumulate, Call, CollectedCall, Collection, DistinctRows, LinearCall } from './aggregate-calls.ts';
+import { accumulateDistinct, accumulator, collect, render } from './aggregate-calls.ts';
+import type { Operator, StepContext } from './operator.ts';
+
+export interface AggregateOptions {
+  readonly name: string;
+  readonly keyOf: (row: Row) => StateKey | undefined;
+  /** The key's values of an input row. */
+  readonly keyRow: (row: Row) => Row;
+  readonly keyCount: number;
+  /** Makes the source row of an input row; null: it is the input's row. */
+  readonly evaluate: ((row: Row) => Row) | null;
+  readonly calls: readonly Call[];
+  readonly collections: readonly Collection[];
+  readonly records: Records;
+  /**
+   * The keys' rows by key, where equal keys can differ (1.0 and 1.00): the result has the first in order. Null where they cannot.
+   */
+  readonly keyRows: Arrangement | null;
+}
+
+/** What a group's record says in its second value. */
+const notShown = 0;
+const shown = 1;
+const failed = 2;
+
+/**
+ * GROUP BY: one row for each key with rows; without keys one row, from the first step on. A group's record:
+ *
+ *   number of rows · notShown, shown or failed · accumulators of the linear calls · the row that was output last
+ *
+ * All rows of a step are added first; then each group that was touched is rendered once and compared with its last output. A group
+ * whose result cannot be computed is rejected, with its key, and absent until it can. It then keeps the reason in place of its
+ * results.
+ */
+export class Aggregate implements Operator {
+  readonly #options: AggregateOptions;
+  readonly #accumulate: Accumulate;
+  /** Of each call: where its accumulators begin; −1 for a collected one. */
+  readonly #slots: readonly number[];
+  readonly #distinct: readonly { readonly call: LinearCall; readonly distinct: DistinctRows; readonly slot: number }[];
+  /** Where the last output begins in a record. */
+  readonly #outputAt: number;
+  readonly #newRecord: readonly Value[];
+  readonly #results: Value[];
+
+  constructor(options: AggregateOptions) {
+    this.#options = options;
+    const slots: number[] = [];
+    let next = 2;
+    for (const call of options.calls) {
+      slots.push(call.kind === 'linear' ? next : -1);
+      if (call.kind === 'linear') next += call.linear.slots;
+    }
+    this.#slots = slots;
+    this.#outputAt = next;
+    const record: Value[] = Array.from({ length: next + options.keyCount + options.calls.length }, () => null);
+    record[0] = 0;
+    record[1] = notShown;
+    for (const [index, call] of options.calls.entries()) {
+      if (call.kind === 'linear') call.linear.init(record, slots[index] ?? 0);
+    }
+    this.#newRecord = record;
+    this.#results = options.calls.map(() => null);
+    const plain = options.calls.flatMap((call, index) =>
+      call.kind === 'linear' && call.distinct === null ? [{ call, slot: slots[index] ?? 0 }] : [],
+    );
+    this.#accumulate = accumulator(
+      plain.map(({ call }) => call),
+      plain.map(({ slot }) => slot),
+    );
+    this.#distinct = options.calls.flatMap((call, index) =>
+      call.kind === 'linear' && call.distinct !== null
+        ? [{ call, distinct: call.distinct, slot: slots[index] ?? 0 }]
+        : [],
+    );
+  }
+
+  step(inputs: readonly Delta[], context: StepContext): Delta {
+    const { rows, weights } = inputs[0] ?? emptyDelta;
+    const { name, keyOf, evaluate, collections, keyCount, keyRows } = this.#options;
+    const accumulate = this.#accumulate;
+    const isPlain = collections.length === 0 && this.#distinct.length === 0 && keyRows === null;
+    const touched = new Map<StateKey, Value[]>();
+    if (keyCount === 0) touched.set(0, this.#record(0, []));
+    for (let index = 0; index < rows.length; index++) {
+      const row = rows[index] as Row;
+      const weight = weights[index] as number;
+      let source = row;
+      let key: StateKey;
+      try {
+        key = keyOf(row) as StateKey;
+        if (evaluate !== null) source = evaluate(row);
+      } catch (error) {
+        if (!(error instanceof RowError)) throw error;
+        context.reject(name, row, weight, error);
+        continue;
+      }
+      let record = touched.get(key);
+      if (record === undefined) {
+        record = this.#record(key, row);
+        touched.set(key, record);
+      }
+      record[0] = (record[0] as number) + weight;
+      accumulate(record, source, weight);
+      if (!isPlain) this.#collect(key, record, row, source, weight);
+    }
+    const output = new Delta();
+    for (const [key, record] of touched) this.#finish(key, record, output, context);
+    return output;
+  }
+
+  /** The group's record; a new one, not yet kept, has the values of the key. */
+  #record(key: StateKey, row: Row): Value[] {
+    const known = this.#options.records.get(key);
+    if (known !== undefined) return known;
+    const record = this.#newRecord.slice();
+    const keys = this.#options.keyRow(row);
+    for (let at = 0; at < this.#options.keyCount; at++) record[this.#outputAt + at] = keys[at] ?? null;
+    return record;
+  }
+
+  #collect(key: StateKey, record: Value[], row: Row, source: Row, weight: number): void {
+    const { collections, keyRows, keyRow } = this.#options;
+    for (const collection of collections) collect(collection, key, source, weight);
+    for (const { call, distinct, slot } of this.#distinct) {
+      accumulateDistinct(call, distinct, key, record, slot, source, weight);
+    }
+    if (keyRows !== null) keyRows.add(key, keyRow(row), weight);
+  }
+
+  /** Renders the group and outputs what changed. */
+  #finish(key: StateKey, record: Value[], output: Delta, context: StepContext): void {
+    const { records, keyCount } = this.#options;
+    if (record[0] === 0 && keyCount > 0) {
+      if (record[1] === shown) output.push(this.#lastOutput(record), -1);
+      if (record[1] === failed) this.#rejectLast(record, context);
+      records.delete(key);
+      return;
+    }
+    try {
+      this.#render(key, record);
+    } catch (error) {
+      if (!(error instanceof RowError)) throw error;
+      this.#fail(key, record, error, output, context);
+      return;
+    }
+    const keys = this.#keys(key);
+    if (record[1] === shown) {
+      if (!this.#differs(record, keys)) {
+        records.set(key, record);
+        return;
+      }
+      output.push(this.#lastOutput(record), -1);
+    } else if (record[1] === failed) {
+      this.#rejectLast(record, context);
+    }
+    this.#keep(record, keys);
+    record[1] = shown;
+    output.push(this.#lastOutput(record), 1);
+    records.set(key, record);
+  }
+
+  #render(key: StateKey, record: readonly Value[]): void {
+    const { calls } = this.#options;
+    const results = this.#results;
+    for (let index = 0; index < calls.length; index++) {
+      const call = calls[index] as LinearCall | CollectedCall;
+      results[index] =
+        call.kind === 'linear' ? call.linear.result(record, this.#slots[index] as number) : render(call, key);
+    }
+  }
+
+  /** The key's values where they can change while the key does not. */
+  #keys(key: StateKey): Row | null {
+    const { keyRows } = this.#options;
+    return keyRows === null ? null : present(keyRows.bag(key)?.chunks[0]?.rows[0], 'the key of a group');
+  }
+
+  #differs(record: readonly Value[], keys: Row | null): boolean {
+    const at = this.#outputAt;
+    const { keyCount } = this.#options;
+    const results = this.#results;
+    for (let index = 0; index < results.length; index++) {
+      if (!Object.is(record[at + keyCount + index], results[index])) return true;
+    }
+    if (keys === null) return false;
+    for (let index = 0; index < keyCount; index++) {
+      if (!Object.is(record[at + index], keys[index])) return true;
+    }
+    return false;
+  }
+
+  #keep(record: Value[], keys: Row | null): void {
+    const at = this.#outputAt;
+    const { keyCount } = this.#options;
+    const results = this.#results;
+    for (let index = 0; index < results.length; index++) record[at + keyCount + index] = results[index] as Value;
+    if (keys === null) return;
+    for (let index = 0; index < keyCount; index++) record[at + index] = keys[index] ?? null;
+  }
+
+  #lastOutput(record: readonly Value[]): Row {
+    return record.slice(this.#outputAt);
+  }
+
+  #fail(key: StateKey, record: Value[], error: RowError, output: Delta, context: StepContext): void {
+    const { records, name, keyCount } = this.#options;
+    const reason = `${error.sqlState} ${error.message}`;
+    if (record[1] === failed && record[this.#outputAt + keyCount] === reason) {
+      records.set(key, record);
+      return;
+    }
+    if (record[1] === shown) output.push(this.#lastOutput(record), -1);
+    if (record[1] === failed) this.#rejectLast(record, context);
+    const keys = this.#keys(key);
+    this.#keep(record, keys);
+    record[1] = failed;
+    record[this.#outputAt + keyCount] = reason;
+    context.reject(name, this.#lastOutput(record).slice(0, keyCount), 1, error);
+    records.set(key, record);
+  }
+
+  /** Takes back that the group was rejected. */
+  #rejectLast(record: readonly Value[], context: StepContext): void {
+    const { name, keyCount } = this.#options;
+    const reason = String(record[this.#outputAt + keyCount]);
+    const error = new RowError(reason.slice(0, 5), reason.slice(6));
+    context.reject(name, record.slice(this.#outputAt, this.#outputAt + keyCount), -1, error);
+  }
+}

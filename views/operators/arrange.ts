@@ -1,0 +1,60 @@
+import { Delta, emptyDelta } from '../delta.ts';
+import { RowError } from '../expressions/expression.ts';
+import type { Arrangement } from '../state/port.ts';
+import type { Row, StateKey } from '../value.ts';
+import type { Operator, StepContext } from './operator.ts';
+
+/**
+ * Keeps the input by a key, for all operators that look it up by that key. Its output is the input, each row as it is arranged; `keys`
+ * are the keys of the output's rows. A row without a key (a NULL that equals nothing) is passed on and not kept.
+ */
+export class Arrange implements Operator {
+  readonly arrangement: Arrangement;
+  /** Of the rows of the last output that was not empty. */
+  keys: readonly (StateKey | undefined)[] = [];
+  readonly #name: string;
+  readonly #keyOf: (row: Row) => StateKey | undefined;
+  readonly #pick: ((row: Row) => Row) | null;
+
+  /** `keyOf` is given rows of the input; `pick` makes what is arranged of them (null: the rows as they are). */
+  constructor(options: {
+    readonly name: string;
+    readonly arrangement: Arrangement;
+    readonly keyOf: (row: Row) => StateKey | undefined;
+    readonly pick: ((row: Row) => Row) | null;
+  }) {
+    this.#name = options.name;
+    this.arrangement = options.arrangement;
+    this.#keyOf = options.keyOf;
+    this.#pick = options.pick;
+  }
+
+  step(inputs: readonly Delta[], context: StepContext): Delta {
+    const input = inputs[0] ?? emptyDelta;
+    const { rows, weights } = input;
+    const { arrangement } = this;
+    const keyOf = this.#keyOf;
+    const pick = this.#pick;
+    const output = new Delta();
+    const keys: (StateKey | undefined)[] = [];
+    for (let index = 0; index < rows.length; index++) {
+      const row = rows[index] as Row;
+      const weight = weights[index] as number;
+      let key: StateKey | undefined;
+      let arranged = row;
+      try {
+        key = keyOf(row);
+        if (pick !== null) arranged = pick(row);
+      } catch (error) {
+        if (!(error instanceof RowError)) throw error;
+        context.reject(this.#name, row, weight, error);
+        continue;
+      }
+      if (key !== undefined) arrangement.add(key, arranged, weight);
+      keys.push(key);
+      output.push(arranged, weight);
+    }
+    this.keys = keys;
+    return output;
+  }
+}

@@ -1,0 +1,195 @@
+import { Delta, emptyDelta } from '../delta.ts';
+import { RowError } from '../expressions/expression.ts';
+import type { Row, StateKey } from '../value.ts';
+import type { Arrange } from './arrange.ts';
+import type { KeyChanges } from './key-index.ts';
+import { KeyIndex } from './key-index.ts';
+import type { Operator, StepContext } from './operator.ts';
+
+export interface JoinOptions {
+  readonly name: string;
+  readonly left: Arrange;
+  readonly right: Arrange;
+  /** Makes the row of a pair; null: pairs are no output (semi, anti). */
+  readonly join: ((left: Row, right: Row) => Row) | null;
+  /** What else must hold for a pair. Only for inner joins: the others are composed (plan/lower-join.ts). */
+  readonly residual: ((left: Row, right: Row) => boolean) | null;
+  /** Which rows of the left side are output by themselves: those with a partner (semi), or those without (left, full, anti). */
+  readonly leftAlone: 'none' | 'matched' | 'unmatched';
+  readonly rightAlone: 'none' | 'unmatched';
+  /** Makes the row of one side's row alone; null: the row itself. */
+  readonly padLeft: ((row: Row) => Row) | null;
+  readonly padRight: ((row: Row) => Row) | null;
+}
+
+/**
+ * Joins two arrangements on equal keys. With both sides' new states known, a step outputs
+ *
+ *   ΔA ⋈ B_new  +  A_old ⋈ ΔB
+ *
+ * where A_old = A_new − ΔA. A row alone follows the same rule: what depends on the other side is only whether its key has rows there, so
+ * ΔA counts by the new answer, and A_old changes for the keys whose answer changed.
+ */
+export class Join implements Operator {
+  readonly #options: JoinOptions;
+
+  constructor(options: JoinOptions) {
+    this.#options = options;
+  }
+
+  step(inputs: readonly Delta[], context: StepContext): Delta {
+    const { left, right, leftAlone, rightAlone } = this.#options;
+    const leftSide = new Side(left, inputs[0] ?? emptyDelta);
+    const rightSide = new Side(right, inputs[1] ?? emptyDelta);
+    const output = new Delta();
+    if (this.#options.join !== null) this.#pairs(leftSide, rightSide, output, context);
+    if (leftAlone !== 'none') {
+      alone(leftSide, rightSide, leftAlone === 'matched', this.#options.padLeft, output);
+    }
+    if (rightAlone !== 'none') alone(rightSide, leftSide, false, this.#options.padRight, output);
+    return output;
+  }
+
+  #pairs(left: Side, right: Side, output: Delta, context: StepContext): void {
+    const pair = new Pairs(this.#options, output, context);
+    for (let index = 0; index < left.delta.rows.length; index++) {
+      const key = left.keys[index];
+      if (key === undefined) continue;
+      const bag = right.arrange.arrangement.bag(key);
+      if (bag === undefined) continue;
+      const row = left.delta.rows[index] as Row;
+      const weight = left.delta.weights[index] as number;
+      for (const { rows, weights } of bag.chunks) {
+        for (let at = 0; at < rows.length; at++) pair.push(row, rows[at] as Row, weight * (weights[at] as number));
+      }
+    }
+    for (let index = 0; index < right.delta.rows.length; index++) {
+      const key = right.keys[index];
+      if (key === undefined) continue;
+      const old = left.old(key);
+      const row = right.delta.rows[index] as Row;
+      const weight = right.delta.weights[index] as number;
+      for (let at = 0; at < old.rows.length; at++) {
+        pair.push(old.rows[at] as Row, row, weight * (old.weights[at] as number));
+      }
+    }
+  }
+}
+
+/** Rows of `side` by themselves, as its keys have (`matched`) or have no partner on the other side. */
+function alone(side: Side, other: Side, matched: boolean, pad: ((row: Row) => Row) | null, output: Delta): void {
+  const { rows, weights } = side.delta;
+  for (let index = 0; index < rows.length; index++) {
+    const key = side.keys[index];
+    const hasPartner = key !== undefined && other.arrange.arrangement.total(key) !== 0;
+    if (hasPartner !== matched) continue;
+    const row = rows[index] as Row;
+    output.push(pad === null ? row : pad(row), weights[index] as number);
+  }
+  if (other.delta.length === 0) return;
+  for (const [key, changes] of other.index.keys) {
+    const total = other.arrange.arrangement.total(key);
+    const had = total - changes.total !== 0;
+    const has = total !== 0;
+    if (had === has) continue;
+    const sign = has === matched ? 1 : -1;
+    const old = side.old(key);
+    for (let at = 0; at < old.rows.length; at++) {
+      const row = old.rows[at] as Row;
+      output.push(pad === null ? row : pad(row), sign * (old.weights[at] as number));
+    }
+  }
+}
+
+/** One side of a join during one step. */
+class Side {
+  readonly arrange: Arrange;
+  readonly delta: Delta;
+  readonly keys: readonly (StateKey | undefined)[];
+  #index: KeyIndex | null = null;
+  #lastKey: StateKey | undefined = undefined;
+  #lastOld: OldRows = noRows;
+
+  constructor(arrange: Arrange, delta: Delta) {
+    this.arrange = arrange;
+    this.delta = delta;
+    this.keys = delta.length === 0 ? [] : arrange.keys;
+  }
+
+  /** The changes by key; made when it is first asked for. */
+  get index(): KeyIndex {
+    this.#index ??= new KeyIndex(this.delta, this.keys);
+    return this.#index;
+  }
+
+  /** The rows under the key before the step; they may repeat, with weights that cancel out. Valid until the next call. */
+  old(key: StateKey): OldRows {
+    if (this.#lastKey !== undefined && Object.is(this.#lastKey, key)) return this.#lastOld;
+    const old = this.#oldRows(key);
+    this.#lastKey = key;
+    this.#lastOld = old;
+    return old;
+  }
+
+  #oldRows(key: StateKey): OldRows {
+    const { arrangement } = this.arrange;
+    const changes = this.delta.length === 0 ? undefined : this.index.keys.get(key);
+    // Weights are positive between steps, so that a total of 0 means that there were no rows: the usual case while a view is filled.
+    if (changes !== undefined && arrangement.total(key) === changes.total) return noRows;
+    const bag = arrangement.bag(key);
+    const [first, ...others] = bag?.chunks ?? [];
+    if (changes === undefined && others.length === 0) return first ?? noRows;
+    const rows = new Delta();
+    for (const chunk of bag?.chunks ?? []) {
+      for (let at = 0; at < chunk.rows.length; at++) rows.push(chunk.rows[at] as Row, chunk.weights[at] as number);
+    }
+    if (changes !== undefined) this.#takeBack(changes, rows);
+    return rows;
+  }
+
+  #takeBack(changes: KeyChanges, rows: Delta): void {
+    const { delta, index } = this;
+    for (let at = changes.head; at >= 0; at = index.next[at] as number) {
+      rows.push(delta.rows[at] as Row, -(delta.weights[at] as number));
+    }
+  }
+}
+
+interface OldRows {
+  readonly rows: readonly Row[];
+  readonly weights: readonly number[];
+}
+
+const noRows: OldRows = { rows: [], weights: [] };
+
+/** Makes the output's rows of pairs. */
+class Pairs {
+  readonly #name: string;
+  readonly #join: (left: Row, right: Row) => Row;
+  readonly #residual: ((left: Row, right: Row) => boolean) | null;
+  readonly #output: Delta;
+  readonly #context: StepContext;
+
+  constructor(options: JoinOptions, output: Delta, context: StepContext) {
+    this.#name = options.name;
+    this.#join = options.join ?? ((left) => left);
+    this.#residual = options.residual;
+    this.#output = output;
+    this.#context = context;
+  }
+
+  push(left: Row, right: Row, weight: number): void {
+    if (this.#residual !== null && !this.#accepts(this.#residual, left, right, weight)) return;
+    this.#output.push(this.#join(left, right), weight);
+  }
+
+  #accepts(residual: (left: Row, right: Row) => boolean, left: Row, right: Row, weight: number): boolean {
+    try {
+      return residual(left, right);
+    } catch (error) {
+      if (!(error instanceof RowError)) throw error;
+      this.#context.reject(this.#name, [...left, ...right], weight, error);
+      return false;
+    }
+  }
+}
