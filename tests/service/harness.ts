@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { systemFiles } from '../../base/files.ts';
 import type { Files } from '../../base/files.ts';
@@ -129,11 +130,13 @@ export async function startService(
     http?: Partial<ServiceSetup['http']>;
     disk?: ServiceSetup['disk'];
     files?: Files;
+    clock?: Clock;
     secrets?: string[];
   } = {},
 ): Promise<TestService> {
   const directory = options.directory ?? (await temporaryDirectory());
   const files = options.files ?? systemFiles;
+  const clock = options.clock ?? systemClock;
   const events: PipelineEvent[] = [];
   const logged: string[] = [];
   const secrets = new SecretFilter(options.secrets ?? []);
@@ -148,7 +151,7 @@ export async function startService(
       disk: options.disk ?? { warnPercent: 99.99, stopPercent: 100 },
       http: { host: '127.0.0.1', port: 0, token: undefined, ...options.http },
       plan: async (report) => {
-        const log = await openEmbeddedLog({ directory: join(directory, 'log'), files, clock: systemClock, report });
+        const log = await openEmbeddedLog({ directory: join(directory, 'log'), files, clock, report });
         const fed = new FedSource(log, (event) => {
           events.push(event);
           report(event);
@@ -156,7 +159,7 @@ export async function startService(
         source = fed;
         const deps = {
           log,
-          clock: systemClock,
+          clock,
           files,
           random: Math.random,
           report,
@@ -178,7 +181,7 @@ export async function startService(
         };
       },
     },
-    { clock: systemClock, files, random: Math.random, logger, secrets, output },
+    { clock, files, random: Math.random, logger, secrets, output },
   );
   onTestFinished(async () => service.stop());
   if (!source) throw new TidemarkError('INTERNAL', 'the plan was not asked for');

@@ -3,8 +3,11 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { systemFiles } from '../../base/files.ts';
+import type { File } from '../../base/files.ts';
 import { nextLevel } from '../../service/disk-watch.ts';
 import { customers, sqliteSink, startService, temporaryDirectory, until } from './harness.ts';
 
@@ -63,6 +66,52 @@ test('a source pauses before the disk is full, and goes on when there is room', 
   expect((await service.status()).ready).toBe(true);
   expect(source.runs).toBe(2);
   expect(events.filter(({ type }) => type === 'source.connected')).toHaveLength(2);
+});
+
+/** Pauses of seconds pass at once. */
+const hasty: Clock = { ...systemClock, sleep: async (ms, signal) => systemClock.sleep(ms > 5_000 ? 20 : ms, signal) };
+
+test('a log that the disk had no room for goes on by itself when there is some', async () => {
+  let full = false;
+  const refuse = (): void => {
+    if (full) throw Object.assign(new RangeError('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  };
+  const refusing = async (path: string, mode: 'read' | 'write' | 'create'): Promise<File> => {
+    const file = await systemFiles.open(path, mode);
+    return {
+      read: async (into, offset) => file.read(into, offset),
+      write: async (data, offset) => {
+        refuse();
+        await file.write(data, offset);
+      },
+      writev: async (data, offset) => {
+        refuse();
+        await file.writev(data, offset);
+      },
+      sync: async () => file.sync(),
+      truncate: async (length) => file.truncate(length),
+      size: async () => file.size(),
+      close: async () => file.close(),
+    };
+  };
+  const { source, service, connected, logged } = await startService({
+    files: { ...systemFiles, open: refusing },
+    clock: hasty,
+    sinks: (directory) => [sqliteSink(directory)],
+  });
+  await connected();
+  source.feed.upsert(customers, { id: '1', name: 'Ada' }).commitConsistent(customers);
+  await source.feed.durable();
+  full = true;
+  source.feed.upsert(customers, { id: '2', name: 'Bob' }).commit();
+  await source.feed.durable().catch((error: TidemarkError) => source.fail(error));
+  await until(() => logged.some((line) => line.includes('DISK_FULL')));
+  full = false;
+  await until(() => source.runs > 1 && source.feeder !== null);
+  expect((await service.status()).ready).toBe(true);
+  expect(source.feed.seq).toBe(1);
+  source.feed.upsert(customers, { id: '2', name: 'Bob' }).commit();
+  await until(async () => (await service.status()).sinks[0]?.seq === 2);
 });
 
 test('a watermark is left only well below it', () => {
