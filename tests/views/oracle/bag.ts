@@ -1,0 +1,71 @@
+/** Rows with how often they occur: what a query's answer is, whatever its order. */
+export class RowBag {
+  readonly #counts = new Map<string, number>();
+  size = 0;
+
+  static of(rows: readonly (readonly (string | null)[])[]): RowBag {
+    const bag = new RowBag();
+    for (const row of rows) bag.add(row, 1);
+    return bag;
+  }
+
+  add(row: readonly (string | null)[], weight: number): void {
+    this.#addText(textOfRow(row), weight);
+  }
+
+  equals(other: RowBag): boolean {
+    if (this.#counts.size !== other.#counts.size) return false;
+    for (const [row, count] of this.#counts) {
+      if (other.#counts.get(row) !== count) return false;
+    }
+    return true;
+  }
+
+  /** Rows that occur more often here than in the other, with how much more. */
+  without(other: RowBag): { readonly row: string; readonly count: number }[] {
+    const more: { row: string; count: number }[] = [];
+    for (const [row, count] of this.#counts) {
+      const difference = count - (other.#counts.get(row) ?? 0);
+      if (difference > 0) more.push({ row: readable(row), count: difference });
+    }
+    for (const [row, count] of other.#counts) {
+      if (count < 0 && !this.#counts.has(row)) more.push({ row: readable(row), count: -count });
+    }
+    return more;
+  }
+
+  /** The same with equal numbers written equally: 1.50 as 1.5, -0 as 0. */
+  normalised(): RowBag {
+    const bag = new RowBag();
+    for (const [row, count] of this.#counts) {
+      const plain = row
+        .replaceAll(/(\d+\.\d*?)0+(?!\d)/g, '$1')
+        .replaceAll(/(\d)\.(?!\d)/g, '$1')
+        .replaceAll(/-0(?![\d.])/g, '0');
+      bag.#addText(plain, count);
+    }
+    return bag;
+  }
+
+  #addText(text: string, weight: number): void {
+    const count = (this.#counts.get(text) ?? 0) + weight;
+    if (count === 0) this.#counts.delete(text);
+    else this.#counts.set(text, count);
+    this.size += weight;
+  }
+}
+
+/** NULL differs from every text, and texts from what joins them. */
+function textOfRow(row: readonly (string | null)[]): string {
+  let text = '';
+  for (const value of row) text += value === null ? '\u0000\u0001' : `${value}\u0001`;
+  return text;
+}
+
+function readable(text: string): string {
+  return text
+    .split('\u0001')
+    .slice(0, -1)
+    .map((value) => (value === '\u0000' ? 'NULL' : value))
+    .join(' | ');
+}

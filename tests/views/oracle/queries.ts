@@ -1,0 +1,343 @@
+import type { Chance } from './chance.ts';
+import { ExpressionMaker } from './expressions.ts';
+import type { Atom, Scope } from './expressions.ts';
+import { FromMaker } from './from.ts';
+import type { Item, Source } from './from.ts';
+import { list, optional, query, sequence } from './sql-tree.ts';
+import type { Sql } from './sql-tree.ts';
+import { isComparable, valueTypes } from './templates.ts';
+
+export interface ResultColumn {
+  readonly name: string;
+  readonly type: string;
+}
+
+export interface MadeQuery {
+  readonly sql: Sql;
+  readonly columns: readonly ResultColumn[];
+}
+
+export interface QueryOptions {
+  /** What can be named in FROM. */
+  readonly sources: readonly Source[];
+  readonly outer: readonly Atom[];
+  readonly depth: number;
+  /** Types of the result's columns; any when absent. */
+  readonly types?: readonly string[];
+}
+
+/** Random queries over tables, views and each other. */
+export class QueryMaker {
+  readonly #chance: Chance;
+  readonly #expressions: ExpressionMaker;
+  readonly #from: FromMaker;
+  #names = 0;
+  /** What subqueries of the query being made may name. */
+  #sources: readonly Source[] = [];
+
+  constructor(chance: Chance, big: boolean) {
+    this.#chance = chance;
+    this.#expressions = new ExpressionMaker(chance, (type, scope, depth) => this.#subquery(type, scope, depth));
+    this.#from = new FromMaker(chance, this.#expressions, (options) => this.query(options), big);
+  }
+
+  query(options: QueryOptions): MadeQuery {
+    const chance = this.#chance;
+    const before = this.#sources;
+    this.#sources = options.sources;
+    try {
+      const kind = options.depth <= 0 ? 'select' : chance.weighted({ select: 76, set: 12, with: 12 });
+      if (kind === 'set') return this.#setOperation(options);
+      if (kind === 'with') return this.#with(options);
+      return this.#select(options);
+    } finally {
+      this.#sources = before;
+    }
+  }
+
+  #with(options: QueryOptions): MadeQuery {
+    const parts: Sql[] = [];
+    let sources = options.sources;
+    for (let index = this.#chance.between(1, 2); index > 0; index--) {
+      const name = `w${this.#names++}`;
+      const made = this.query({ sources, outer: [], depth: options.depth - 1 });
+      parts.push(sequence(`${name} AS (`, made.sql, ')'));
+      sources = [...sources, { name, columns: made.columns, key: [] }, { name, columns: made.columns, key: [] }];
+    }
+    const main = this.query({ ...options, sources, depth: options.depth - 1 });
+    return { ...main, sql: query(typesOf(main.columns), list(parts, { before: 'WITH ', after: ' ' }), main.sql) };
+  }
+
+  #setOperation(options: QueryOptions): MadeQuery {
+    const chance = this.#chance;
+    const random = this.#types(3, null).filter(isComparable);
+    const types = options.types ?? (random.length > 0 ? random : ['int4']);
+    const inner = { ...options, types, depth: options.depth - 1 };
+    const left = this.query(inner);
+    const right = this.query(inner);
+    const operator = chance.weighted({
+      'UNION ALL': 4,
+      UNION: 3,
+      EXCEPT: 2,
+      INTERSECT: 2,
+      'EXCEPT ALL': 1,
+      'INTERSECT ALL': 1,
+    });
+    const ordered = chance.maybe(0.15) ? this.#byPosition(types) : '';
+    return {
+      columns: left.columns,
+      sql: query(types, '(', left.sql, `) ${operator} (`, right.sql, ')', ordered),
+    };
+  }
+
+  #byPosition(types: readonly string[]): Sql {
+    const keys = types.map((_, index) => `${index + 1}${this.#chance.of(['', ' DESC', ' NULLS FIRST'])}`);
+    return optional(
+      ` ORDER BY ${keys.join(', ')}`,
+      ` LIMIT ${this.#chance.between(1, 5)}`,
+      this.#chance.maybe(0.3) ? optional(' OFFSET 1') : '',
+    );
+  }
+
+  #select(options: QueryOptions): MadeQuery {
+    const chance = this.#chance;
+    const { depth } = options;
+    const from = this.#from.items(options);
+    const scope: Scope = {
+      atoms: from.items.flatMap(atomsOf),
+      outer: options.outer,
+      order: from.items.flatMap(({ order }) => order),
+      aliases: from.items.map(({ alias }) => alias),
+      subqueries: depth > 0,
+    };
+    const where = chance.maybe(0.4)
+      ? optional(' WHERE ', this.#expressions.condition(scope, Math.min(depth + 1, 2)))
+      : '';
+    const shape = { from: sequence(' FROM ', from.sql), where, scope, options };
+    return chance.maybe(0.4) ? this.#grouped(shape) : this.#plain(shape);
+  }
+
+  #plain({ from, where, scope, options }: Shape): MadeQuery {
+    const chance = this.#chance;
+    const types = options.types ?? this.#types(5, scope);
+    const columns = types.map((type, index) => ({ name: `c${index}`, type }));
+    const items: Sql[] = columns.map(({ name, type }) =>
+      sequence(this.#expressions.value(type, scope, Math.min(options.depth + 1, 3)), ` AS ${name}`),
+    );
+    if (options.types === undefined && options.outer.length === 0 && chance.maybe(0.04)) {
+      items.push(`${chance.of(scope.aliases)} AS whole`);
+      columns.push({ name: 'whole', type: 'record' });
+    }
+    const selection = list(items, { least: 1 });
+    const distinct = chance.maybe(0.16) && columns.every(({ type }) => isComparable(type));
+    if (distinct && chance.maybe(0.4))
+      return { columns, sql: this.#distinctOn(types, selection, { from, where, scope, options }) };
+    const limited = chance.maybe(0.16);
+    const tail = !limited ? '' : distinct ? this.#byPosition(types) : this.#limit(scope);
+    return {
+      columns,
+      sql: query(typesOf(columns), `SELECT ${distinct ? 'DISTINCT ' : ''}`, selection, from, where, tail),
+    };
+  }
+
+  #limit(scope: Scope): Sql {
+    const chance = this.#chance;
+    const offset = chance.maybe(0.25) ? optional(` OFFSET ${chance.between(1, 3)}`) : '';
+    return optional(' ORDER BY ', this.#expressions.totalOrder(scope, 1), ` LIMIT ${chance.between(1, 6)}`, offset);
+  }
+
+  #distinctOn(types: readonly string[], selection: Sql, { from, where, scope }: Shape): Sql {
+    const chance = this.#chance;
+    const keys = chance
+      .some(
+        scope.atoms.filter(({ type }) => isComparable(type)),
+        chance.between(1, 2),
+      )
+      .map(({ sql }) => sql);
+    if (keys.length === 0) return query(types, 'SELECT ', selection, from, where);
+    const order = [...keys, ...(chance.maybe(0.5) ? [this.#expressions.totalOrder(scope, 1)] : scope.order)];
+    return query(types, 'SELECT DISTINCT ON (', list(keys), ') ', selection, from, where, ' ORDER BY ', list(order));
+  }
+
+  #grouped({ from, where, scope, options }: Shape): MadeQuery {
+    const chance = this.#chance;
+    const keys = this.#keys(scope);
+    const wanted = options.types ?? [];
+    const aggregates = Array.from({ length: chance.between(1, 3) }, () => this.#expressions.aggregate(scope, 2));
+    for (const type of wanted) aggregates.push(chance.maybe(0.7) ? this.#expressions.aggregate(scope, 2, type) : null);
+    const calls = aggregates.filter((call) => call !== null).map((call): Atom => ({ ...call, isColumn: false }));
+    const atoms = [...keys.map((key): Atom => ({ ...key })), ...calls];
+    const group: Scope = {
+      atoms,
+      outer: scope.outer,
+      order: keys.map(({ sql, type }) =>
+        isComparable(type) && type !== 'numeric' ? sql : sequence('(', sql, ')::text'),
+      ),
+      aliases: [],
+      subqueries: options.depth > 0,
+    };
+    const having = chance.maybe(0.15) ? optional(' HAVING ', this.#expressions.condition(group, 2)) : '';
+    const columns: ResultColumn[] = [];
+    const items: Sql[] = [];
+    const add = (sql: Sql, type: string): void => {
+      items.push(sequence(sql, ` AS c${columns.length}`));
+      columns.push({ name: `c${columns.length}`, type });
+    };
+    if (options.types !== undefined) {
+      for (const type of options.types) add(this.#expressions.value(type, group, 1), type);
+    } else {
+      for (const { sql, type } of atoms) if (chance.maybe(0.85)) add(sql, type);
+      if (chance.maybe(0.3) || columns.length === 0) {
+        const type = chance.of(['int4', 'text', 'numeric', 'bool', 'int8', 'json']);
+        add(this.#expressions.value(type, group, 2), type);
+      }
+    }
+    const by = list(
+      keys.map(({ sql }) => sql),
+      { before: ' GROUP BY ' },
+    );
+    const tail = keys.length > 0 && chance.maybe(0.12) ? this.#limit(group) : '';
+    return {
+      columns,
+      sql: query(typesOf(columns), 'SELECT ', list(items, { least: 1 }), from, where, by, having, tail),
+    };
+  }
+
+  #keys(scope: Scope): Atom[] {
+    const chance = this.#chance;
+    const choices = scope.atoms.filter(({ type }) => isComparable(type) && type !== 'record');
+    const keys = chance.some(choices, Number(chance.weighted({ '0': 1.5, '1': 6, '2': 3, '3': 1 })));
+    if (chance.maybe(0.15)) {
+      const type = chance.of(['int4', 'text', 'bool', 'date']);
+      const sql = this.#expressions.value(type, { ...scope, subqueries: false }, 1);
+      // A bare literal in GROUP BY is a position.
+      if (typeof sql !== 'string') keys.push({ sql, type, isColumn: false });
+    }
+    return keys;
+  }
+
+  #types(most: number, scope: Scope | null): string[] {
+    const present = scope?.atoms.map(({ type }) => type).filter((type) => type !== 'record') ?? [];
+    return Array.from({ length: this.#chance.between(1, most) }, () =>
+      present.length > 0 && this.#chance.maybe(0.6) ? this.#chance.of(present) : this.#chance.weighted(valueTypes),
+    );
+  }
+
+  /** Scalar subqueries, and for bool the ways to ask whether there are rows. */
+  #subquery(type: string, scope: Scope, depth: number): Sql | null {
+    const chance = this.#chance;
+    const outer = [...scope.outer, ...scope.atoms.filter(({ isColumn }) => isColumn)];
+    const source = chance.of(this.#sources);
+    const item = this.#from.named(source);
+    const inner: Scope = {
+      atoms: atomsOf(item),
+      outer,
+      order: item.order,
+      aliases: [item.alias],
+      subqueries: depth > 1,
+    };
+    const where = optional(' WHERE ', this.#correlation(inner));
+    const from = sequence(' FROM ', item.sql, where);
+    if (type === 'bool' && chance.maybe(0.85)) return this.#membership(scope, inner, from, depth, outer);
+    if (type === 'json' && chance.maybe(0.7)) {
+      const row = chance.maybe(0.3) ? item.alias : this.#document(inner, depth);
+      return sequence(
+        `(SELECT coalesce(json_agg(`,
+        row,
+        ' ORDER BY ',
+        this.#expressions.totalOrder(inner, 0),
+        `), '[]')`,
+        from,
+        ')',
+      );
+    }
+    if (chance.maybe(0.6)) {
+      const call = this.#expressions.aggregate(inner, 1, type);
+      if (call !== null) return sequence('(', query([type], 'SELECT ', call.sql, from), ')');
+    }
+    const value = this.#expressions.value(type, inner, 1);
+    return sequence(
+      '(',
+      query([type], 'SELECT ', value, from, ' ORDER BY ', this.#expressions.totalOrder(inner, 0), ' LIMIT 1'),
+      ')',
+    );
+  }
+
+  #document(scope: Scope, depth: number): Sql {
+    const fields = this.#chance.some(scope.atoms, 3).map(({ sql }, index) => sequence(`'f${index}', `, sql));
+    if (depth > 0 && this.#chance.maybe(0.6)) {
+      const nested = this.#subquery('json', { ...scope, outer: [] }, depth - 1);
+      if (nested !== null) fields.push(sequence(`'children', `, nested));
+    }
+    return sequence('json_build_object(', list(fields), ')');
+  }
+
+  #membership(scope: Scope, inner: Scope, from: Sql, depth: number, outer: readonly Atom[]): Sql {
+    const chance = this.#chance;
+    const kind = chance.weighted({ exists: 4, notExists: 3, in: 4, notIn: 3, any: 0.5, rowIn: 1, queryIn: 1 });
+    if (kind === 'exists') return sequence('(EXISTS (SELECT 1', from, '))');
+    if (kind === 'notExists') return sequence('(NOT EXISTS (SELECT 1', from, '))');
+    const type = chance.of(['int4', 'int4', 'text', 'numeric', 'date']);
+    const left = this.#expressions.value(type, scope, 1);
+    const value = this.#expressions.value(type, inner, 1);
+    if (kind === 'in') return sequence('(', left, ' IN (SELECT ', value, from, '))');
+    if (kind === 'notIn') return sequence('(', left, ' NOT IN (SELECT ', value, from, '))');
+    if (kind === 'any') return sequence('(', left, ' = ANY (SELECT ', value, from, '))');
+    if (kind === 'queryIn') {
+      const made = this.query({
+        sources: this.#sources,
+        outer: chance.maybe(0.3) ? outer : [],
+        depth: depth - 1,
+        types: [type],
+      });
+      return sequence('(', left, chance.of([' IN (', ' NOT IN (']), made.sql, '))');
+    }
+    const second = this.#expressions.value('text', scope, 0);
+    return sequence(
+      '((',
+      left,
+      ', ',
+      second,
+      chance.of([') IN (SELECT ', ') NOT IN (SELECT ']),
+      value,
+      ', ',
+      this.#expressions.value('text', inner, 0),
+      from,
+      '))',
+    );
+  }
+
+  #correlation(inner: Scope): Sql {
+    const chance = this.#chance;
+    const pairs = inner.atoms.flatMap((a) =>
+      inner.outer.filter(({ type }) => type === a.type && isComparable(type)).map((b) => [a, b] as const),
+    );
+    const more = chance.maybe(0.3)
+      ? optional(' AND ', this.#expressions.condition({ ...inner, subqueries: false }, 1))
+      : '';
+    if (pairs.length === 0 || chance.maybe(0.12))
+      return this.#expressions.condition({ ...inner, subqueries: false }, 1);
+    const [a, b] = chance.of(pairs);
+    return sequence(
+      a.sql,
+      chance.weighted({ ' = ': 8, ' < ': 1, ' IS NOT DISTINCT FROM ': 0.5, ' >= ': 0.5 }),
+      b.sql,
+      more,
+    );
+  }
+}
+
+interface Shape {
+  readonly from: Sql;
+  readonly where: Sql;
+  readonly scope: Scope;
+  readonly options: QueryOptions;
+}
+
+export function atomsOf({ alias, columns }: Item): Atom[] {
+  return columns.map(({ name, type }) => ({ sql: `${alias}.${name}`, type, isColumn: true }));
+}
+
+function typesOf(columns: readonly ResultColumn[]): string[] {
+  return columns.map(({ type }) => type);
+}
