@@ -5,6 +5,7 @@ import { hasIdentity } from './catalog.ts';
 import type { PostgresTarget } from './options.ts';
 import { publicationPlan } from './publication.ts';
 import type { CapturedTable } from './relations.ts';
+import { filterProblem } from './row-filter.ts';
 import { connect, identifier, queryOf } from './session.ts';
 import type { Query } from './session.ts';
 import { readSlot } from './slot.ts';
@@ -149,16 +150,17 @@ async function* checkTables(
         );
   }
   for (const table of tables.all) yield* checkTable(table, query, told, facts.role);
-  const { statements } = await publicationPlan(target, tables.all, query);
+  const { statements, existing } = await publicationPlan(target, tables.all, query);
   if (statements.length === 0) {
-    yield told('ok', 'publication', `${target.publication} is in step with the tables`);
+    yield told('ok', 'publication', `${target.publication} publishes these tables, as it should`);
   } else if (await mayPublish(tables.all, query, facts.mayCreate)) {
-    yield told('ok', 'publication', `${target.publication} will be made or changed`);
+    const what = existing ? `will be changed: ${statements.join('; ')}` : 'will be made';
+    yield told('ok', 'publication', `${target.publication} ${what}`);
   } else {
     yield told(
       'error',
       'publication',
-      `${target.publication} must be made or changed, and the role may not`,
+      `${target.publication} must be ${existing ? 'changed' : 'made'}, and the role may not`,
       `As the tables' owner or a superuser: ${statements.join('; ')};`,
     );
   }
@@ -197,6 +199,11 @@ async function* checkTable(table: CapturedTable, query: Query, told: Tell, role:
       'has row-level security: reading it fails unless the role bypasses that',
       `ALTER ROLE ${role} BYPASSRLS;`,
     );
+  }
+  const problem = await filterProblem(table, query);
+  if (problem !== null) {
+    yield told('error', name, `cannot be captured: ${problem.message}`, problem.fix);
+    return;
   }
   const rows =
     catalog.rowsEstimated > 0 ? `about ${Math.round(catalog.rowsEstimated)} rows` : 'no rows, or never analysed';

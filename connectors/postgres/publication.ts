@@ -1,6 +1,7 @@
-import { TidemarkError, isTidemarkError } from '../../base/errors.ts';
+import { TidemarkError, isTidemarkError, messageOf } from '../../base/errors.ts';
 import type { PostgresTarget } from './options.ts';
 import type { CapturedTable } from './relations.ts';
+import { isSameFilter, requireFilter } from './row-filter.ts';
 import type { Query } from './session.ts';
 import { identifier, literal } from './session.ts';
 
@@ -38,6 +39,8 @@ export interface PublicationPlan {
   readonly statements: string[];
   /** Topics of which changes may not have been published until now. */
   readonly missed: Set<string>;
+  /** Whether all of them are there. */
+  readonly existing: boolean;
 }
 
 export async function publicationPlan(
@@ -47,6 +50,7 @@ export async function publicationPlan(
 ): Promise<PublicationPlan> {
   const statements: string[] = [];
   const missed = new Set<string>();
+  let allExist = true;
   const miss = (unpublished: readonly CapturedTable[]): void => unpublished.forEach(({ topic }) => missed.add(topic));
   for (const { publication, publish, tables: wanted } of wantedOf(target, tables)) {
     const [existing] = await query(
@@ -57,6 +61,7 @@ export async function publicationPlan(
     const name = identifier(publication);
     if (existing === undefined) {
       const list = wanted.length > 0 ? ` FOR TABLE ${wanted.map(publishedTable).join(', ')}` : '';
+      allExist = false;
       miss(wanted);
       statements.push(
         `CREATE PUBLICATION ${name}${list} WITH (publish = '${publish}', publish_via_partition_root = true)`,
@@ -73,23 +78,38 @@ export async function publicationPlan(
          to_jsonb(r) ->> 'prattrs' IS NOT NULL AS columns, to_jsonb(r) ->> 'prqual' IS NOT NULL AS filtered
        FROM pg_catalog.pg_publication_rel r WHERE prpubid = ${String(existing['oid'])}`,
     );
-    // With columns left out, or a row filter that is not ours, it publishes something else than the table.
-    const filtered = new Set(
-      wanted.filter(({ selection }) => selection.where !== null).map(({ catalog }) => String(catalog.oid)),
-    );
-    const right = rows.filter(
-      (row) => row['columns'] !== true && (row['filtered'] === true) === filtered.has(String(row['oid'])),
-    );
+    const byOid = new Map(wanted.map((table) => [String(table.catalog.oid), table]));
+    const right: Record<string, unknown>[] = [];
+    for (const row of rows) {
+      if (await isRight(row, byOid.get(String(row['oid'])), String(existing['oid']), query)) right.push(row);
+    }
     const present = new Set(right.map((row) => String(row['oid'])));
-    const keep = new Set(wanted.map(({ catalog }) => String(catalog.oid)));
     const add = wanted.filter(({ catalog }) => !present.has(String(catalog.oid)));
-    const drop = rows.filter((row) => !keep.has(String(row['oid'])) || !right.includes(row));
+    const drop = rows.filter((row) => !right.includes(row));
     miss(add);
     if (drop.length > 0)
       statements.push(`ALTER PUBLICATION ${name} DROP TABLE ${drop.map((row) => String(row['name'])).join(', ')}`);
     if (add.length > 0) statements.push(`ALTER PUBLICATION ${name} ADD TABLE ${add.map(publishedTable).join(', ')}`);
   }
-  return { statements, missed };
+  return { statements, missed, existing: allExist };
+}
+
+/** Whether a publication has a table as it should: with columns left out, or a row filter that is not ours, it publishes something else. */
+async function isRight(
+  row: Record<string, unknown>,
+  table: CapturedTable | undefined,
+  publication: string,
+  query: Query,
+): Promise<boolean> {
+  if (table === undefined || row['columns'] === true) return false;
+  if (row['filtered'] !== true || table.selection.where === null) {
+    return row['filtered'] !== true && table.selection.where === null;
+  }
+  const [found = {}] = await query(
+    `SELECT pg_catalog.pg_get_expr(prqual, prrelid) AS filter FROM pg_catalog.pg_publication_rel
+     WHERE prpubid = ${publication} AND prrelid = ${table.catalog.oid}`,
+  );
+  return isSameFilter(table, String(found['filter']), query);
 }
 
 /**
@@ -103,10 +123,12 @@ export async function keepPublications(
   missing: (topic: string) => void,
 ): Promise<void> {
   const { statements, missed } = await publicationPlan(target, tables, query);
+  for (const table of tables) if (missed.has(table.topic)) await requireFilter(target.name, table, query);
   missed.forEach(missing);
   try {
     for (const statement of statements) await query(statement);
   } catch (error) {
+    if (causeCode(error) === '0A000') throw unsupported(target, error);
     if (!isTidemarkError(error, 'SOURCE_PRIVILEGE')) throw error;
     throw new TidemarkError('SOURCE_PRIVILEGE', `the publication cannot be made or changed: ${error.message}`, {
       place: { source: target.name },
@@ -121,8 +143,23 @@ const outdatedStates = new Set(['42P01', '3F000', '42704', '42710']);
 
 /** Whether the publications could not be changed because tables changed since the catalog was looked at. */
 export function isOutdated(error: unknown): boolean {
+  return outdatedStates.has(causeCode(error));
+}
+
+function causeCode(error: unknown): string {
   const cause = error instanceof TidemarkError ? error.cause : null;
-  return cause instanceof Error && 'code' in cause && outdatedStates.has(String(cause.code));
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+}
+
+/** A condition that SELECT takes and a row filter does not: the server says which are allowed. */
+function unsupported(target: PostgresTarget, error: unknown): TidemarkError {
+  const cause = error instanceof TidemarkError ? error.cause : null;
+  const detail = cause instanceof Error && 'detail' in cause ? `: ${String(cause.detail)}` : '';
+  return new TidemarkError('CONFIG_INVALID', `the publication cannot be made: ${messageOf(error)}${detail}`, {
+    place: { source: target.name },
+    hint: 'Write `where` within these limits; comparisons of text columns with = and OR always are.',
+    cause: error,
+  });
 }
 
 /** A table as CREATE PUBLICATION takes it. Without ONLY, tables that inherit from it would be published under their own names. */
