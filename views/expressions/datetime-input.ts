@@ -1,5 +1,16 @@
 import { RowError } from './expression.ts';
-import { addMicros, dayOf, daysInMonth, daysOf, joinDays, julianOfEpoch, microsPerDay, microsPerSecond, timeOf, unixEpochDays } from './calendar.ts';
+import {
+  addMicros,
+  dayOf,
+  daysInMonth,
+  daysOf,
+  joinDays,
+  julianOfEpoch,
+  microsPerDay,
+  microsPerSecond,
+  timeOf,
+  unixEpochDays,
+} from './calendar.ts';
 import type { Days } from './calendar.ts';
 import { isZone, offsetOfLocal } from './time-zone.ts';
 
@@ -61,11 +72,12 @@ for (const [index, name] of [
 monthNames.set('sept', 9);
 
 const weekdays = new Set(
-  'sunday sun monday mon tuesday tue tues wednesday wed weds thursday thu thur thurs friday fri saturday sat'.split(' '),
+  'sunday sun monday mon tuesday tue tues wednesday wed weds thursday thu thur thurs friday fri saturday sat'.split(
+    ' ',
+  ),
 );
 
-type Token =
-  | { readonly kind: 'offset' | 'time' | 'date' | 'julian' | 'number' | 'word'; readonly text: string };
+type Token = { readonly kind: 'offset' | 'time' | 'date' | 'julian' | 'number' | 'word'; readonly text: string };
 
 class Parser {
   readonly #text: string;
@@ -210,7 +222,7 @@ class Parser {
 
   #halfDay(time: number): number {
     const hours = Math.floor(time / 3_600_000_000);
-    if (hours > 12 || hours < 1 && this.#half === 'pm' && hours !== 0) throw this.#outOfRange();
+    if (hours > 12 || (hours < 1 && this.#half === 'pm' && hours !== 0)) throw this.#outOfRange();
     const within = time - hours * 3_600_000_000;
     if (this.#half === 'am') return hours === 12 ? within : time;
     return (hours === 12 ? 12 : hours + 12) * 3_600_000_000 + within;
@@ -218,7 +230,10 @@ class Parser {
 
   /** ISO 8601's offsets, east of Greenwich. */
   #takeOffset(text: string): void {
-    if (this.#offset !== null || (this.#time === null && this.#type !== 'timestamptz' && this.#type !== 'timestamp' && this.#type !== 'date')) {
+    if (
+      this.#offset !== null ||
+      (this.#time === null && this.#type !== 'timestamptz' && this.#type !== 'timestamp' && this.#type !== 'date')
+    ) {
       throw this.#invalid();
     }
     const digits = text.slice(1).replaceAll(':', '');

@@ -1,4 +1,5 @@
 import type { Native } from './functions/definition.ts';
+import { dateForms, dateInputs } from './functions/dates-form.ts';
 import { numericForm } from './functions/numeric-form.ts';
 import type { SqlName, SqlType } from '../type.ts';
 
@@ -19,6 +20,7 @@ export type Input = (text: string) => Native;
 
 const forms: Partial<Record<SqlName, NativeForm>> = {
   numeric: numericForm,
+  ...dateForms,
 };
 
 /** null: values are computed with as they stand in rows. */
@@ -26,7 +28,7 @@ export function formOf(type: SqlType): NativeForm | null {
   return type.kind === 'scalar' ? (forms[type.name] ?? null) : null;
 }
 
-const inputs: Partial<Record<SqlName, Input>> = {};
+const inputs: Partial<Record<SqlName, Input>> = { ...dateInputs };
 
 /** null: any text is a value of the type. */
 export function inputOf(type: SqlType): Input | null {

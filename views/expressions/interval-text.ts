@@ -1,7 +1,14 @@
 import { RowError } from './expression.ts';
 import { addMicros, microsOf, microsPerDay, microsPerHour, microsPerMinute, microsPerSecond } from './calendar.ts';
 import type { Micros } from './calendar.ts';
-import { infiniteInterval, isFiniteInterval, Interval, minusInfiniteInterval, newInterval, roundEven } from './interval.ts';
+import {
+  infiniteInterval,
+  isFiniteInterval,
+  Interval,
+  minusInfiniteInterval,
+  newInterval,
+  roundEven,
+} from './interval.ts';
 import { fractionText } from './timestamp-text.ts';
 
 /** Intervals as PostgreSQL prints (IntervalStyle postgres) and reads them: `1 year 2 mons -3 days +04:05:06.789`. */
@@ -114,7 +121,8 @@ function parseIso(word: string, parts: Parts): Interval {
   for (const [, value = '', unit = ''] of (match[1] ?? '').matchAll(/([+-]?[\d.]+)([ymwd])/g)) {
     parts.addUnit(value, unit === 'm' ? 'mon' : unit);
   }
-  for (const [, value = '', unit = ''] of (match[2] ?? '').matchAll(/([+-]?[\d.]+)([hms])/g)) parts.addUnit(value, unit);
+  for (const [, value = '', unit = ''] of (match[2] ?? '').matchAll(/([+-]?[\d.]+)([hms])/g))
+    parts.addUnit(value, unit);
   return parts.interval();
 }
 
@@ -126,10 +134,7 @@ const timeUnits = new Map<string, number>([
   ...names(1000, 'ms', 'msec', 'msecs', 'msecond', 'mseconds', 'millisecond', 'milliseconds', 'millisecon'),
   ...names(1, 'us', 'usec', 'usecs', 'usecond', 'useconds', 'microsecond', 'microseconds', 'microsecon', 'µs'),
 ]);
-const dayUnits = new Map<string, number>([
-  ...names(1, 'd', 'day', 'days'),
-  ...names(7, 'w', 'week', 'weeks'),
-]);
+const dayUnits = new Map<string, number>([...names(1, 'd', 'day', 'days'), ...names(7, 'w', 'week', 'weeks')]);
 const monthUnits = new Map<string, number>([
   ...names(1, 'mon', 'mons', 'month', 'months'),
   ...names(12, 'y', 'yr', 'yrs', 'year', 'years'),

@@ -4,13 +4,15 @@ import type {
   FunctionDefinition,
   TypmodDefinition,
 } from './functions/definition.ts';
+import { dateCasts, dateOperators, dateTypmods } from './functions/dates.ts';
+import { dateFunctions } from './functions/dates-calls.ts';
 import { integerFunctions, integerOperators } from './functions/integers.ts';
 
 /** Every function that views may call, by name. Each topic's file is listed here and nowhere else. */
-const functionTables: readonly (readonly FunctionDefinition[])[] = [integerFunctions];
-const operatorTables: readonly (readonly FunctionDefinition[])[] = [integerOperators];
-const castTables: readonly (readonly CastDefinition[])[] = [];
-const typmodTables: readonly (readonly TypmodDefinition[])[] = [];
+const functionTables: readonly (readonly FunctionDefinition[])[] = [integerFunctions, dateFunctions];
+const operatorTables: readonly (readonly FunctionDefinition[])[] = [integerOperators, dateOperators];
+const castTables: readonly (readonly CastDefinition[])[] = [dateCasts];
+const typmodTables: readonly (readonly TypmodDefinition[])[] = [dateTypmods];
 const aggregateTables: readonly (readonly AggregateDefinition[])[] = [];
 
 const functions = byName(functionTables);

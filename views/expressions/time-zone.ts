@@ -119,7 +119,8 @@ const dateSecondsMax = 8_640_000_000_000 - 86_400;
 const cycleSeconds = 146_097 * 86_400;
 
 function ask(zone: Intl.DateTimeFormat, seconds: number): number {
-  const at = seconds > dateSecondsMax ? seconds - Math.ceil((seconds - dateSecondsMax) / cycleSeconds) * cycleSeconds : seconds;
+  const at =
+    seconds > dateSecondsMax ? seconds - Math.ceil((seconds - dateSecondsMax) / cycleSeconds) * cycleSeconds : seconds;
   const found: Record<string, number> = {};
   let isBc = false;
   for (const { type, value } of zone.formatToParts(at * 1000)) {
