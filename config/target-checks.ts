@@ -67,6 +67,9 @@ const ownFiles = /^(lock(-journal|-wal|-shm)?|owner\.json(\.new)?)$/;
 /** Whose file it is, where it is not the sink's. */
 function ownedBy(target: Target, file: string, dataDirectory: string | null): string | null {
   if (target.file === '-') return null;
+  if (isWithin(target.file, '/dev') && !isWithin(target.file, '/dev/shm')) {
+    return `a device cannot be replaced as a file is; write path: ${target.type === 'ndjson' ? '"-" for standard output' : exampleOf(target.type)}`;
+  }
   if (filesOf(target).includes(file)) return 'this is the configuration file itself; write the path of another file';
   if (dataDirectory === null) return null;
   if (isWithin(dataDirectory, target.file))

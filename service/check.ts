@@ -3,11 +3,14 @@ import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, systemCodeOf } from '../base/errors.ts';
 import type { Files } from '../base/files.ts';
-import type { Config, SinkConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { checkPostgres } from '../connectors/postgres/check.ts';
 import type { CheckResult } from '../model/source.ts';
+import { topicOf } from '../model/table.ts';
+import { checkSink, checkSinkColumns } from './check-sink.ts';
+import { discoverTables } from './discover.ts';
+import type { FoundTable } from './discover.ts';
 import { lockOwner } from './lock.ts';
-import { topicOfSink } from './sink-topics.ts';
 import { postgresTarget } from './source-plan.ts';
 import { asTidemarkError } from './supervise.ts';
 
@@ -38,6 +41,9 @@ export async function* checkDeployment(
       yield { level: 'error', subject: source.name, message, ...(hint === undefined ? {} : { fix: hint }) };
     }
   }
+  if (!config.sinks.some((sink) => sink.columns !== null || (sink.type === 'sqlite' && sink.search.length > 0))) return;
+  const tables = await foundTables(config);
+  for (const sink of config.sinks) yield* checkSinkColumns(sink, config, tables);
 }
 
 async function* checkDataDirectory(config: Config, files: Files): AsyncGenerator<CheckResult> {
@@ -90,24 +96,12 @@ async function checkAddress({ http }: Config): Promise<CheckResult> {
   }
 }
 
-async function* checkSink(sink: SinkConfig, config: Config): AsyncGenerator<CheckResult> {
-  const subject = `${sink.name}: from`;
-  try {
-    const { topic } = topicOfSink(sink, config, []);
-    yield { level: 'ok', subject, message: `${sink.from} is ${topic}` };
-  } catch (error) {
-    const { message, hint } = asTidemarkError(error);
-    yield { level: 'error', subject, message, ...(hint === undefined ? {} : { fix: hint }) };
+/** The tables that the source's user sees, by topic; none when it does not answer, which has been told. */
+async function foundTables(config: Config): Promise<Map<string, FoundTable>> {
+  const found = new Map<string, FoundTable>();
+  for (const { name, url } of config.sources) {
+    const tables = await discoverTables(url).catch(() => []);
+    for (const table of tables) found.set(topicOf(name, table.schema, table.name), table);
   }
-  if (sink.path === '-') return;
-  const folder = dirname(sink.path);
-  try {
-    await access(folder, constants.W_OK | constants.X_OK);
-    yield { level: 'ok', subject: `${sink.name}: path`, message: `${folder} can be written to` };
-  } catch (error) {
-    // The data directory is made by the service; other folders are somebody else's to make.
-    if (systemCodeOf(error) === 'ENOENT' && `${folder}/`.startsWith(`${config.dataDirectory}/`)) return;
-    const message = `${folder} cannot be written to: ${messageOf(error)}`;
-    yield { level: 'error', subject: `${sink.name}: path`, message, fix: `Make the folder: mkdir -p ${folder}` };
-  }
+  return found;
 }

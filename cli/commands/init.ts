@@ -23,7 +23,7 @@ export async function initCommand(options: InitOptions, context: CommandContext)
     const { discoverTables } = await import('../../service/discover.ts');
     tables = await discoverTables(postgres);
   }
-  const name = sourceNameOf(decodeURIComponent(url.pathname.slice(1)) || url.username || 'shop');
+  const name = sourceNameOf(decodeURIComponent(url.pathname.slice(1) || url.username) || 'shop');
   await write(options, starterFile({ name, shownUrl: shown(url), tables }));
   const keyless = tables.filter((table) => !table.hasKey).length;
   const found = postgres === undefined ? '' : `, with ${tables.length - keyless} tables`;
@@ -36,8 +36,18 @@ export async function initCommand(options: InitOptions, context: CommandContext)
 
 function parseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
-  if (url && /^postgres(ql)?:$/.test(url.protocol)) return url;
+  if (url && /^postgres(ql)?:$/.test(url.protocol) && isDecodable(url)) return url;
   throw usageError('--postgres takes a URL of a database', 'Write it as postgres://user:password@host:5432/database.');
+}
+
+/** Whether every % in the URL begins a character. */
+function isDecodable({ pathname, username, password }: URL): boolean {
+  try {
+    decodeURIComponent(pathname + username + password);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The URL as it may be written down. */

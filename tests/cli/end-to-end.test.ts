@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
@@ -183,6 +183,19 @@ describePostgres('the commands against a database', (database) => {
     const errors = report.results.filter(({ level, subject }) => level === 'error' && subject !== 'http');
     expect(errors, check.stdout).toEqual([]);
     expect(check.stdout + check.stderr).not.toContain(password);
+  });
+
+  it('check tells columns that a sink names and the database does not have', async () => {
+    const { directory, environment } = await deployment(database);
+    const file = join(directory, 'tidemark.yaml');
+    const text = (await readFile(file, 'utf8'))
+      .replace('search: [name]', 'search: [nme]')
+      .replace('path: ./feed.ndjson', 'path: ./feed.ndjson, columns: { id: id, who: nam }');
+    await writeFile(file, text);
+    const check = await tidemark(directory, ['check'], environment);
+    expect(check.code, check.stderr).toBe(1);
+    expect(check.stdout).toMatch(/^error +search: search: public\.customers has no column nme\n +It has id, name\.$/m);
+    expect(check.stdout).toMatch(/^error +feed: columns: public\.customers has no column nam$/m);
   });
 
   it('a source that fails for good ends run --until caught-up with 1 and the remedy', async () => {

@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rmdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
@@ -70,6 +70,7 @@ test('bad usage exits 2 and says what is wrong, without a stack', async () => {
     [['drop', '--source', 'erp'], "no source 'erp'"],
     [['status', '-c', ''], 'an empty name: there is no such file'],
     [['init', '--postgres', 'mysql://nowhere'], 'takes a URL'],
+    [['init', '--postgres', 'postgres://h/%zz'], 'takes a URL'],
     [['status', '-c', 'missing.yaml'], 'missing.yaml: there is no such file'],
   ] as const) {
     const { code, stdout, stderr } = await tidemark(directory, args, environment);
@@ -116,6 +117,19 @@ test('a source that does not answer is an error of check, and its password is no
   const outputs = [check, offline, await tidemark(directory, ['topics'], environment)];
   outputs.push(await tidemark(directory, ['run', '--until', 'nonsense'], environment));
   for (const { stdout, stderr } of outputs) expect(stdout + stderr).not.toContain(password);
+});
+
+test('check tells what stands in the way of a sink on this machine', async () => {
+  const directory = await folder(unreachable);
+  const pathOf = async (): Promise<{ code: number | null; stdout: string }> =>
+    tidemark(directory, ['check', '--offline'], environment);
+  await mkdir(join(directory, 'search.db'));
+  expect(await pathOf()).toMatchObject({ code: 1, stdout: expect.stringContaining('search.db is a folder') });
+  await rmdir(join(directory, 'search.db'));
+  await mkdir(join(directory, 'data', 'log'), { recursive: true });
+  await symlink(join(directory, 'data', 'log'), join(directory, 'link'));
+  await writeFile(join(directory, 'tidemark.yaml'), unreachable.replace('./search.db', './link/search.db'));
+  expect(await pathOf()).toMatchObject({ code: 1, stdout: expect.stringContaining('which belongs to the service') });
 });
 
 test('topics and tail of a deployment that never ran make nothing and say what there is', async () => {

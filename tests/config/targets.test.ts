@@ -73,6 +73,12 @@ describe('the path of a sink', () => {
     expect(mistakes(ndjson(`./data/${path}`))).toEqual([at('in data_dir belongs to the service')]);
   });
 
+  it('is no device, which a feed would put a file in the place of', () => {
+    expect(mistakes(ndjson('/dev/null'))).toEqual([at('device')]);
+    expect(mistakes(ndjson('/dev/stdout'))).toEqual([at('device')]);
+    expect(mistakes(sqlite('/dev/shm/search.db'))).toEqual([]);
+  });
+
   it.each(['./data/search.db', './data/logs/x.db', './log/x.db', './data/lock.db', '-.db', './data/..db'])(
     'may be anything else: %s',
     (path) => {

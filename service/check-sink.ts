@@ -1,0 +1,103 @@
+import { access, constants, realpath, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { messageOf, systemCodeOf } from '../base/errors.ts';
+import type { Config, SinkConfig } from '../config/config.ts';
+import type { CheckResult } from '../model/source.ts';
+import type { FoundTable } from './discover.ts';
+import { topicOfSink } from './sink-topics.ts';
+import { asTidemarkError } from './supervise.ts';
+
+/** The preflights of a sink that need no database. */
+export async function* checkSink(sink: SinkConfig, config: Config): AsyncGenerator<CheckResult> {
+  const subject = `${sink.name}: from`;
+  try {
+    const { topic } = topicOfSink(sink, config, []);
+    yield { level: 'ok', subject, message: `${sink.from} is ${topic}` };
+  } catch (error) {
+    const { message, hint } = asTidemarkError(error);
+    yield { level: 'error', subject, message, ...(hint === undefined ? {} : { fix: hint }) };
+  }
+  if (sink.path === '-') return;
+  const result = (await checkFile(sink)) ?? (await checkFolder(sink, config));
+  if (result !== null) yield result;
+}
+
+/** What stands at the path already; null when nothing does, or what can be written to. */
+async function checkFile(sink: SinkConfig): Promise<CheckResult | null> {
+  const found = await stat(sink.path).catch(() => null);
+  if (found === null) return null;
+  const problem = (message: string, fix: string): CheckResult => {
+    return { level: 'error', subject: `${sink.name}: path`, message: `${sink.path} ${message}`, fix };
+  };
+  if (found.isDirectory()) return problem('is a folder', 'Give the sink the `path` of a file.');
+  if (!found.isFile()) return problem('is no plain file', 'Give the sink another `path`.');
+  try {
+    await access(sink.path, constants.R_OK | constants.W_OK);
+    return null;
+  } catch (error) {
+    return problem(
+      `cannot be written to: ${messageOf(error)}`,
+      'Give this user the right to write there, or give the sink another `path`.',
+    );
+  }
+}
+
+async function checkFolder(sink: SinkConfig, config: Config): Promise<CheckResult | null> {
+  const subject = `${sink.name}: path`;
+  const folder = dirname(sink.path);
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    // The data directory is made by the service; other folders are somebody else's to make.
+    if (systemCodeOf(error) === 'ENOENT' && `${folder}/`.startsWith(`${config.dataDirectory}/`)) return null;
+    const message = `${folder} cannot be written to: ${messageOf(error)}`;
+    return { level: 'error', subject, message, fix: `Make the folder: mkdir -p ${folder}` };
+  }
+  const own = await ownFolder(folder, config);
+  if (own === null) return { level: 'ok', subject, message: `${folder} can be written to` };
+  const message = `${folder} leads to ${own}, which belongs to the service`;
+  return { level: 'error', subject, message, fix: 'Give the sink another `path`.' };
+}
+
+/** The folder of the service that a link leads to; the file's own words were judged when it was read. */
+async function ownFolder(folder: string, config: Config): Promise<string | null> {
+  const real = await realpath(folder).catch(() => folder);
+  const data = await realpath(config.dataDirectory).catch(() => config.dataDirectory);
+  const own = ['log', 'sinks', 'sources', 'views'].map((name) => `${data}/${name}`);
+  return own.find((path) => `${real}/`.startsWith(`${path}/`)) ?? null;
+}
+
+/** Whether the columns that a sink names are in its table, as the database has it. */
+export function* checkSinkColumns(
+  sink: SinkConfig,
+  config: Config,
+  tables: ReadonlyMap<string, FoundTable>,
+): Generator<CheckResult> {
+  const table = tables.get(topicOf(sink, config));
+  if (table === undefined) return;
+  const has = new Set(table.columns.map(({ name }) => name));
+  const named = (sink.columns ?? []).map(({ column }) => column);
+  const searched = sink.type === 'sqlite' && sink.columns === null ? sink.search : [];
+  for (const [key, names] of [
+    ['columns', named],
+    ['search', searched],
+  ] as const) {
+    const missing = names.filter((name) => !has.has(name));
+    if (missing.length === 0) continue;
+    yield {
+      level: 'error',
+      subject: `${sink.name}: ${key}`,
+      message: `${table.schema}.${table.name} has no column ${missing.join(', ')}`,
+      fix: `It has ${[...has].join(', ')}.`,
+    };
+  }
+}
+
+function topicOf(sink: SinkConfig, config: Config): string {
+  try {
+    return topicOfSink(sink, config, []).topic;
+  } catch {
+    // Told already.
+    return '';
+  }
+}
