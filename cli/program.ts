@@ -34,6 +34,7 @@ async function runCommandLine(args: readonly string[], context: CommandContext):
     exitCode = code;
   });
   try {
+    refuseUnknownTopic(program, args);
     await program.parseAsync([...args], { from: 'user' });
     return exitCode;
   } catch (error) {
@@ -42,6 +43,12 @@ async function runCommandLine(args: readonly string[], context: CommandContext):
     if (context.signal.aborted) return 1;
     return printError(error, context, args.includes('--json'));
   }
+}
+
+/** `help nonsense` would otherwise be answered with the help of the whole program. */
+function refuseUnknownTopic(program: Command, [first, about]: readonly string[]): void {
+  if (first !== 'help' || about === undefined || about === 'help' || about.startsWith('-')) return;
+  if (!program.commands.some((one) => one.name() === about)) program.error(`tidemark: unknown command '${about}'`);
 }
 
 /** The command tree. Commands are loaded when they run: `--help` costs none of them. */

@@ -55,8 +55,9 @@ function sourceRow(source: SourceReport): string[] {
   ];
 }
 
-function snapshotText({ snapshot }: SourceReport): string {
-  if (snapshot.state === 'done') return 'done';
+function snapshotText({ snapshot, position }: SourceReport): string {
+  // A source that has never been reached has nothing under way, and nothing done.
+  if (snapshot.state === 'done') return position === null ? '-' : 'done';
   const estimated = Math.max(snapshot.rows, snapshot.rows_estimated);
   const waiting = snapshot.waiting_for === null ? '' : `, waits for ${snapshot.waiting_for}`;
   return `${formatCount(snapshot.rows)} of ~${formatCount(estimated)} rows${waiting}`;

@@ -85,6 +85,12 @@ describePostgres('the commands against a database', (database) => {
     const head = start(directory, ['tail', 'customers'], environment);
     head.child.stdout?.destroy();
     expect(await head.ended).toMatchObject({ code: 0, stderr: '' });
+    const full = await start(directory, ['tail', 'customers'], environment, 'exec >/dev/full').ended;
+    expect(full).toMatchObject({ code: 1, stderr: expect.stringContaining('standard output cannot be written') });
+    expect(await tidemark(directory, ['tail', 'customers', '--count', '0'], environment)).toMatchObject({
+      code: 0,
+      stdout: '',
+    });
     const one = await tidemark(directory, ['tail', 'customers', '--count', '1'], environment);
     expect(one.stdout.trimEnd().split('\n')).toHaveLength(1);
     const drop = await tidemark(directory, ['drop', '--source', 'shop'], environment);

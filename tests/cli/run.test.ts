@@ -17,7 +17,7 @@ test('SIGTERM stops a service at once whose sinks and source cannot be reached',
   gone: { type: ndjson, path: /proc/tidemark/feed.ndjson, from: customers }`),
   );
   const run = start(directory, ['run']);
-  await until('the sink fails', () => run.stderr().includes('cannot be made'));
+  await until('both fail', () => /cannot be made/.test(run.stderr()) && /ECONNREFUSED/.test(run.stderr()));
   const status = await tidemark(directory, ['status', '--json']);
   expect(status.code, status.stderr).toBe(0);
   expect(JSON.parse(status.stdout)).toMatchObject({
@@ -33,6 +33,9 @@ test('SIGTERM stops a service at once whose sinks and source cannot be reached',
       { name: 'gone' },
     ],
   });
+  // A source that was never reached has read nothing yet.
+  const { stdout } = await tidemark(directory, ['status']);
+  expect(stdout).toMatch(/^shop +postgres +- +- +- +SOURCE_UNREACHABLE$/m);
   const before = performance.now();
   run.child.kill('SIGTERM');
   expect((await run.ended).code).toBe(143);

@@ -54,6 +54,7 @@ test('bad usage exits 2 and says what is wrong, without a stack', async () => {
   const directory = await folder(unreachable);
   for (const [args, text] of [
     [['nonsense'], "unknown command 'nonsense'"],
+    [['help', 'nonsense'], "unknown command 'nonsense'"],
     [['status', '--nonsense'], "unknown option '--nonsense'"],
     [['wait'], "required option '--sink <name>'"],
     [['wait', '--sink', 'search'], 'either --position or --now'],
