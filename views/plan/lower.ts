@@ -1,0 +1,240 @@
+import { present } from '../../base/assert.ts';
+import { TidemarkError } from '../../base/errors.ts';
+import { Engine } from '../engine.ts';
+import type { EngineInputNode, EngineOutput, GraphNode } from '../engine.ts';
+import { compilePredicate, compileRow } from '../expressions/compile.ts';
+import { Expand } from '../operators/expand.ts';
+import { MapRows } from '../operators/map.ts';
+import { Input, Scan } from '../operators/scan.ts';
+import { Union } from '../operators/union.ts';
+import { Values } from '../operators/values.ts';
+import type { StateStore } from '../state/port.ts';
+import { columnOf } from './expressions.ts';
+import { expandFunction } from './lower-expand.ts';
+import { lowerAggregate } from './lower-aggregate.ts';
+import { columnsPicker, expressionName, GraphBuilder, layoutOf, nodeOf } from './lower-graph.ts';
+import type { Lowered } from './lower-graph.ts';
+import { lowerJoin } from './lower-join.ts';
+import { lowerOutput } from './lower-output.ts';
+import { rowKey } from './lower-unique.ts';
+import { lowerDistinct, lowerSetDifference, lowerTopN } from './lower-window.ts';
+import type { BoundView, ExpandPlan, FilterPlan, Plan, ProjectPlan, ScanPlan, UnionPlan, ValuesPlan } from './plan.ts';
+import { PlanIdentities } from './share.ts';
+
+export interface EngineOptions {
+  /** The views whose results `step` says; all when it is absent. Others are kept up to date as far as these need them. */
+  readonly outputs?: readonly string[];
+}
+
+/** One engine for all the views; a view may scan another by the relation `views.<name>`. */
+export function buildEngine(views: readonly BoundView[], store: StateStore, options: EngineOptions = {}): Engine {
+  const lowering = new Lowering(views, store);
+  const wanted = options.outputs ?? views.map(({ name }) => name);
+  const outputs = views.filter(({ name }) => wanted.includes(name)).map((view) => lowering.output(view));
+  return new Engine({ inputs: lowering.inputs, nodes: lowering.graph.nodes, outputs });
+}
+
+/** The relation under which views scan a view. */
+export function viewRelation(name: string): string {
+  return `views.${name}`;
+}
+
+class Lowering {
+  readonly graph: GraphBuilder;
+  readonly inputs: EngineInputNode[] = [];
+  readonly #plans: ReadonlyMap<string, Plan>;
+  readonly #identities: PlanIdentities;
+  readonly #lowered = new Map<string, Lowered>();
+  /** Positions of each relation that any plan scans. */
+  readonly #positions = new Map<string, Map<number, ScanPlan['columns'][number]['type']>>();
+
+  constructor(views: readonly BoundView[], store: StateStore) {
+    this.graph = new GraphBuilder(store);
+    this.#plans = new Map(views.map(({ name, plan }) => [viewRelation(name), plan]));
+    this.#identities = new PlanIdentities(this.#plans);
+    for (const { plan } of views) this.#noteScans(plan, new Set());
+  }
+
+  output(view: BoundView): EngineOutput {
+    const lowered = this.#lower(view.plan);
+    const output = lowerOutput(view, lowered, this.#plans, this.graph);
+    markView(output.node, view.name);
+    return output;
+  }
+
+  /** Plans with the same identity become one operator. */
+  #lower(plan: Plan): Lowered {
+    const identity = this.#identities.of(plan);
+    const known = this.#lowered.get(identity);
+    if (known !== undefined) return { ...known, columns: plan.columns };
+    const lowered = this.#make(plan, identity);
+    this.#lowered.set(identity, lowered);
+    return lowered;
+  }
+
+  #make(plan: Plan, identity: string): Lowered {
+    const { graph } = this;
+    switch (plan.kind) {
+      case 'scan':
+        return this.#scan(plan, identity);
+      case 'values':
+        return values(plan, identity, graph);
+      case 'filter':
+        return filter(plan, identity, this.#lower(plan.input), graph);
+      case 'project':
+        return this.#project(plan, identity);
+      case 'join':
+        return lowerJoin(plan, identity, this.#lower(plan.left), this.#lower(plan.right), graph);
+      case 'aggregate': {
+        const input = this.#lower(plan.input);
+        const ids = rowKey(plan.input);
+        const tieBreak = input.columns.filter(({ id }) => ids.includes(id)).map(columnOf);
+        return lowerAggregate(plan, identity, input, tieBreak, graph);
+      }
+      case 'distinct':
+        return lowerDistinct(plan, identity, this.#lower(plan.input), graph);
+      case 'topN':
+        return lowerTopN(plan, identity, this.#lower(plan.input), graph);
+      case 'union': {
+        const inputs = plan.inputs.map((input) => this.#lower(input));
+        return union(plan, identity, inputs, graph);
+      }
+      case 'except':
+      case 'intersect':
+        return lowerSetDifference(plan, identity, this.#lower(plan.left), this.#lower(plan.right), graph);
+      case 'expand':
+        return expand(plan, identity, this.#lower(plan.input), graph);
+      case 'apply':
+        throw new TidemarkError('INTERNAL', 'a plan with a correlated subquery reached the operators');
+    }
+  }
+
+  #scan(plan: ScanPlan, identity: string): Lowered {
+    const { relation, columns, positions } = plan;
+    const view = this.#plans.get(relation);
+    if (view !== undefined) {
+      const inner = this.#lower(view);
+      const found = positions.map((at) => present(inner.positions[at], `column ${at} of ${relation}`));
+      return { ...inner, identity, columns, positions: found };
+    }
+    const input = this.#input(relation);
+    const found = positions.map((at) => input.positions.indexOf(at));
+    const width = input.positions.length;
+    if (new Set(found).size === width) return { node: input.node, identity, columns, positions: found, width };
+    const name = `scan-${identity}`;
+    const names = columns.map((column) => column.name).join(', ');
+    const node = this.graph.add(nodeOf(name, 'scan', `${relation} (${names})`, new Scan(found), [input.node]));
+    return { node, identity, columns, positions: found, width };
+  }
+
+  #input(relation: string): EngineInputNode {
+    const known = this.inputs.find((input) => input.relation === relation);
+    if (known !== undefined) return known;
+    const used = [...(this.#positions.get(relation) ?? [])].toSorted(([a], [b]) => a - b);
+    const node = this.graph.add(nodeOf(`input-${relation}`, 'input', relation, new Input(), []));
+    const input = { relation, positions: used.map(([at]) => at), types: used.map(([, type]) => type), node };
+    this.inputs.push(input);
+    return input;
+  }
+
+  /** A filter below a projection becomes one operator with it; a projection that only chooses columns becomes none. */
+  #project(plan: ProjectPlan, identity: string): Lowered {
+    const below = plan.input.kind === 'filter' ? plan.input : null;
+    const isChoice = plan.expressions.every(({ kind }) => kind === 'column');
+    const input = this.#lower(below === null || isChoice ? plan.input : below.input);
+    const { columns } = plan;
+    const layout = layoutOf(input);
+    if (isChoice) {
+      const positions = plan.expressions.map((e) => present(e.kind === 'column' ? layout.get(e.id) : null, 'a column'));
+      return { ...input, identity, columns, positions };
+    }
+    const name = `map-${identity}`;
+    const operator = new MapRows({
+      name,
+      condition: below === null ? null : compilePredicate(below.condition, layout),
+      compute: compileRow(plan.expressions, layout),
+    });
+    const computed = plan.expressions.filter(({ kind }) => kind !== 'column');
+    const details = [
+      ...(below === null ? [] : [`if ${expressionName(below.condition, input.columns)}`]),
+      computed.map((e) => expressionName(e, input.columns)).join(', '),
+    ];
+    const node = this.graph.add(nodeOf(name, 'map', details.join(': '), operator, [input.node]));
+    return { node, identity, columns, positions: columns.map((_, index) => index), width: columns.length };
+  }
+
+  #noteScans(plan: Plan, seen: Set<Plan>): void {
+    if (seen.has(plan)) return;
+    seen.add(plan);
+    if (plan.kind === 'scan' && !this.#plans.has(plan.relation)) {
+      const known = this.#positions.get(plan.relation) ?? new Map<number, ScanPlan['columns'][number]['type']>();
+      this.#positions.set(plan.relation, known);
+      for (const [index, at] of plan.positions.entries()) {
+        known.set(at, present(plan.columns[index], 'a column of a scan').type);
+      }
+    }
+    for (const input of inputsOf(plan)) this.#noteScans(input, seen);
+  }
+}
+
+function inputsOf(plan: Plan): readonly Plan[] {
+  if (plan.kind === 'scan' || plan.kind === 'values') return [];
+  if (plan.kind === 'union') return plan.inputs;
+  return 'left' in plan && typeof plan.left === 'object'
+    ? [plan.left, plan.right]
+    : 'input' in plan
+      ? [plan.input]
+      : [];
+}
+
+function markView(node: GraphNode, view: string): void {
+  if (node.views.has(view)) return;
+  node.views.add(view);
+  for (const input of node.inputs) markView(input, view);
+}
+
+function filter(plan: FilterPlan, identity: string, input: Lowered, graph: GraphBuilder): Lowered {
+  const name = `map-${identity}`;
+  const operator = new MapRows({ name, condition: compilePredicate(plan.condition, layoutOf(input)), compute: null });
+  const detail = `if ${expressionName(plan.condition, input.columns)}`;
+  return { ...input, node: graph.add(nodeOf(name, 'map', detail, operator, [input.node])), identity };
+}
+
+function values({ rows, columns }: ValuesPlan, identity: string, graph: GraphBuilder): Lowered {
+  const name = `values-${identity}`;
+  const made = rows.map((row) => {
+    const compute = compileRow(row, new Map());
+    return () => compute([]);
+  });
+  const operator = new Values({ name, rows: made, records: graph.store.records(name) });
+  const node = graph.add({
+    ...nodeOf(name, 'values', `${rows.length} rows`, operator, []),
+    states: [name],
+    eager: true,
+  });
+  return { node, identity, columns, positions: columns.map((_, index) => index), width: columns.length };
+}
+
+function union({ columns }: UnionPlan, identity: string, inputs: readonly Lowered[], graph: GraphBuilder): Lowered {
+  const operator = new Union(inputs.map(columnsPicker));
+  const nodes = inputs.map(({ node }) => node);
+  const node = graph.add(nodeOf(`union-${identity}`, 'union', '', operator, nodes));
+  return { node, identity, columns, positions: columns.map((_, index) => index), width: columns.length };
+}
+
+function expand(plan: ExpandPlan, identity: string, input: Lowered, graph: GraphBuilder): Lowered {
+  const name = `expand-${identity}`;
+  const made = plan.columns.length - input.columns.length;
+  const operator = new Expand({
+    name,
+    args: compileRow(plan.args, layoutOf(input)),
+    expand: expandFunction(plan),
+    pick: columnsPicker(input),
+    ordinality: plan.ordinality,
+    nulls: plan.left ? made : 0,
+  });
+  const args = plan.args.map((e) => expressionName(e, input.columns)).join(', ');
+  const node = graph.add(nodeOf(name, 'expand', `${plan.fn}(${args})`, operator, [input.node]));
+  const { columns } = plan;
+  return { node, identity, columns, positions: columns.map((_, index) => index), width: columns.length };
+}
