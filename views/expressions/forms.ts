@@ -1,5 +1,6 @@
 import type { Native } from './functions/definition.ts';
 import { dateForms, dateInputs } from './functions/dates-form.ts';
+import { jsonInputs } from './functions/json-casts.ts';
 import { numericForm } from './functions/numeric-form.ts';
 import type { SqlName, SqlType } from '../type.ts';
 
@@ -28,7 +29,7 @@ export function formOf(type: SqlType): NativeForm | null {
   return type.kind === 'scalar' ? (forms[type.name] ?? null) : null;
 }
 
-const inputs: Partial<Record<SqlName, Input>> = { ...dateInputs };
+const inputs: Partial<Record<SqlName, Input>> = { ...dateInputs, ...jsonInputs };
 
 /** null: any text is a value of the type. */
 export function inputOf(type: SqlType): Input | null {

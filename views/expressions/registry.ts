@@ -6,12 +6,14 @@ import type {
 } from './functions/definition.ts';
 import { dateCasts, dateOperators, dateTypmods } from './functions/dates.ts';
 import { dateFunctions } from './functions/dates-calls.ts';
+import { jsonFunctions, jsonOperators } from './functions/json.ts';
+import { jsonCasts } from './functions/json-casts.ts';
 import { integerFunctions, integerOperators } from './functions/integers.ts';
 
 /** Every function that views may call, by name. Each topic's file is listed here and nowhere else. */
-const functionTables: readonly (readonly FunctionDefinition[])[] = [integerFunctions, dateFunctions];
-const operatorTables: readonly (readonly FunctionDefinition[])[] = [integerOperators, dateOperators];
-const castTables: readonly (readonly CastDefinition[])[] = [dateCasts];
+const functionTables: readonly (readonly FunctionDefinition[])[] = [integerFunctions, dateFunctions, jsonFunctions];
+const operatorTables: readonly (readonly FunctionDefinition[])[] = [integerOperators, dateOperators, jsonOperators];
+const castTables: readonly (readonly CastDefinition[])[] = [dateCasts, jsonCasts];
 const typmodTables: readonly (readonly TypmodDefinition[])[] = [dateTypmods];
 const aggregateTables: readonly (readonly AggregateDefinition[])[] = [];
 
