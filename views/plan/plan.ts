@@ -40,6 +40,8 @@ export interface ScanPlan extends PlanBase {
   readonly positions: readonly number[];
   /** Ids of the columns that identify a row, where all of them are among `columns`; empty otherwise. */
   readonly key: readonly ColumnId[];
+  /** Ids of columns that are never NULL. */
+  readonly notNull?: readonly ColumnId[];
 }
 
 /** Rows of constants. */

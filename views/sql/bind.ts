@@ -1,13 +1,30 @@
 import { TidemarkError } from '../../base/errors.ts';
-import type { BoundView } from '../plan/plan.ts';
-import type { Catalog } from './catalog.ts';
+import { Ids, idsOf } from '../plan/columns.ts';
+import { within } from '../plan/expressions.ts';
+import { optimise } from '../plan/optimise.ts';
+import { catalogOf } from './catalog.ts';
+import { noCtes } from './context.ts';
+import { bindExpression } from './expression.ts';
+import { didYouMean } from './nearest.ts';
+import { locationOf, textsOf } from './node.ts';
+import { parseStatements } from './parse.ts';
+import { bindQuery } from './query.ts';
+import { SqlError } from './sql-error.ts';
+import { exactly } from './subquery.ts';
+import { textPlace } from './text-place.ts';
+import type { BoundView, PlanColumn } from '../plan/plan.ts';
+import type { Catalog, Relation } from './catalog.ts';
+import type { BoundQuery, ViewContext } from './context.ts';
+import type { SelectStmt } from 'libpg-query';
+
+export { loadSqlParser } from './parse.ts';
 
 /**
  * SQL of views → bound, typed plans. The parser is WebAssembly that loads asynchronously: `await loadSqlParser()` once before any
  * other call of this file.
  *
  * Whatever is wrong is thrown as a TidemarkError VIEW_INVALID: `view order_docs, 3:12: column "stauts" does not exist`, its hint what to
- * write, its cause a SqlError whose `location` is the byte offset in the SQL text (`lineColumn` of text-place.ts).
+ * write, its cause a SqlError whose `location` is the byte offset in the SQL text (`textPlace` makes line and column of it).
  */
 export interface ViewText {
   readonly name: string;
@@ -16,21 +33,195 @@ export interface ViewText {
   readonly key: readonly string[];
 }
 
-export async function loadSqlParser(): Promise<void> {
-  await Promise.resolve();
-}
-
 /** One view over what the catalog holds. */
 export function bindView(options: ViewText & { readonly catalog: Catalog }): BoundView {
-  throw new TidemarkError('INTERNAL', `view ${options.name}: the binder is being written`);
+  const { name, sql, key, catalog } = options;
+  return placed(name, sql, () => bindSelect(name, onlySelect(sql), [], key, catalog));
 }
 
 /** Views of one file, each of which may use the others, in any order; given back in an order in which each comes after those it uses. */
-export function bindViews(views: readonly ViewText[], _catalog: Catalog): readonly BoundView[] {
-  throw new TidemarkError('INTERNAL', `${views.length} views: the binder is being written`);
+export function bindViews(views: readonly ViewText[], catalog: Catalog): readonly BoundView[] {
+  const byName = new Map(views.map((view) => [view.name, view]));
+  const bound = new Map<string, BoundView>();
+  const under = new Set<string>();
+  const bind = (view: ViewText): void => {
+    if (bound.has(view.name)) return;
+    under.add(view.name);
+    const select = placed(view.name, view.sql, () => onlySelect(view.sql));
+    for (const used of relationNames(select)) {
+      const other = byName.get(used);
+      if (other === undefined) continue;
+      if (under.has(used)) throw cycle([...under], used);
+      bind(other);
+    }
+    under.delete(view.name);
+    const known = withViews(catalog, [...bound.values()]);
+    bound.set(
+      view.name,
+      placed(view.name, view.sql, () => bindSelect(view.name, select, [], view.key, known)),
+    );
+  };
+  views.forEach(bind);
+  return [...bound.values()];
 }
 
 /** One SELECT (a view under `name`), or several CREATE VIEW; the last one is the result and has the key. */
 export function bindScript(options: ViewText & { readonly catalog: Catalog }): readonly BoundView[] {
-  throw new TidemarkError('INTERNAL', `view ${options.name}: the binder is being written`);
+  const { name, sql, key, catalog } = options;
+  return placed(name, sql, () => {
+    const statements = parseStatements(sql);
+    const views: BoundView[] = [];
+    statements.forEach(({ node, location }, index) => {
+      const last = index === statements.length - 1;
+      const known = withViews(catalog, views);
+      if ('ViewStmt' in node && node.ViewStmt.query !== undefined && 'SelectStmt' in node.ViewStmt.query) {
+        const { view, aliases, query } = node.ViewStmt;
+        const viewName = view?.relname ?? name;
+        if (views.some((earlier) => earlier.name === viewName)) {
+          throw new SqlError(`relation "${viewName}" already exists`, view?.location ?? location);
+        }
+        views.push(bindSelect(viewName, query.SelectStmt, textsOf(aliases), last ? key : [], known));
+      } else if ('SelectStmt' in node && last) {
+        views.push(bindSelect(name, node.SelectStmt, [], key, known));
+      } else {
+        throw notSelect(
+          node,
+          startOf(sql, location),
+          'Write CREATE VIEW name AS SELECT …; the last statement may be a SELECT.',
+        );
+      }
+    });
+    return views;
+  });
+}
+
+/** A view as other views see it. */
+export function relationOfView(view: BoundView): Relation {
+  return {
+    relation: `views.${view.name}`,
+    columns: view.columns.map(({ name, type }, at) => ({ name, type, nullable: !view.key.includes(at) })),
+    key: view.key,
+  };
+}
+
+function withViews(catalog: Catalog, views: readonly BoundView[]): Catalog {
+  if (views.length === 0) return catalog;
+  const own = catalogOf(views.map(relationOfView));
+  return {
+    resolve: (name) => {
+      const view = own.resolve(name);
+      const table = catalog.resolve(name);
+      return view !== null && table !== null ? 'ambiguous' : (view ?? table);
+    },
+    names: () => [...catalog.names(), ...own.names()],
+  };
+}
+
+function bindSelect(
+  name: string,
+  select: SelectStmt,
+  aliases: readonly string[],
+  key: readonly string[],
+  catalog: Catalog,
+): BoundView {
+  const view: ViewContext = {
+    catalog,
+    ids: new Ids(0),
+    places: new WeakMap(),
+    expression: bindExpression,
+    query: (inner, context) => bindQuery(inner, context, view),
+  };
+  const query = view.query(select, { scope: null, ctes: noCtes });
+  const columns = named(query, aliases, select);
+  const plan = optimise(exactly(query));
+  const ids = idsOf(plan);
+  const beyond = query.order.findIndex(({ expression }) => !within(expression, ids));
+  return {
+    name,
+    plan,
+    columns,
+    key: key.map((column) => keyPosition(column, columns)),
+    order: beyond < 0 ? query.order : query.order.slice(0, beyond),
+  };
+}
+
+function named({ outputs }: BoundQuery, aliases: readonly string[], select: SelectStmt): PlanColumn[] {
+  const columns = outputs.map((column, at) => ({ ...column, name: aliases[at] ?? column.name }));
+  columns.forEach(({ name }, at) => {
+    if (columns.findIndex((column) => column.name === name) < at) {
+      const target = select.targetList?.[at];
+      throw new SqlError(
+        `column "${name}" specified more than once`,
+        target === undefined ? null : locationOf(target),
+        'Give one of them another name with AS.',
+      );
+    }
+  });
+  return columns;
+}
+
+function keyPosition(name: string, columns: readonly PlanColumn[]): number {
+  const position = columns.findIndex((column) => column.name === name);
+  if (position >= 0) return position;
+  const names = columns.map((column) => column.name);
+  const hint = didYouMean(name, names) ?? `Its columns are ${names.join(', ')}.`;
+  throw new SqlError(`the key names "${name}", which is not a column of the view`, null, hint);
+}
+
+function onlySelect(sql: string): SelectStmt {
+  const [first, second] = parseStatements(sql);
+  if (first === undefined) throw new SqlError('the SQL is empty', null, 'Write one SELECT.');
+  if (second !== undefined)
+    throw new SqlError('a view is one SELECT', startOf(sql, second.location), 'Make a view of each.');
+  if ('SelectStmt' in first.node) return first.node.SelectStmt;
+  throw notSelect(first.node, startOf(sql, first.location), 'Write the SELECT alone.');
+}
+
+function notSelect(node: object, location: number, hint: string): SqlError {
+  const [kind = ''] = Object.keys(node);
+  const words = kind
+    .replace(/Stmt$/, '')
+    .replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ')
+    .toUpperCase();
+  return new SqlError(`a view is a SELECT, not ${words === 'VIEW' ? 'CREATE VIEW' : words}`, location, hint);
+}
+
+/** The parser gives the end of the statement before: white space and comments come first. */
+function startOf(sql: string, location: number): number {
+  const text = Buffer.from(sql).subarray(location).toString();
+  const skipped = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/.exec(text)?.[0] ?? '';
+  return location + Buffer.byteLength(skipped);
+}
+
+/** Names without a schema that the query's FROM clauses use. */
+function relationNames(node: unknown): Set<string> {
+  const names = new Set<string>();
+  const walk = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    if ('relname' in value && typeof value.relname === 'string' && !('schemaname' in value)) names.add(value.relname);
+    Object.values(value).forEach(walk);
+  };
+  walk(node);
+  return names;
+}
+
+function cycle(path: readonly string[], back: string): TidemarkError {
+  const names = [...path.slice(path.indexOf(back)), back];
+  return new TidemarkError('VIEW_INVALID', `views use one another in a circle: ${names.join(' → ')}`, {
+    hint: 'Take one of the views out of the circle.',
+  });
+}
+
+function placed<T>(name: string, sql: string, bind: () => T): T {
+  try {
+    return bind();
+  } catch (error) {
+    if (!(error instanceof SqlError)) throw error;
+    const place = error.location === null ? null : textPlace(sql, error.location);
+    const where = place === null ? '' : `, ${place.line}:${place.column}`;
+    throw new TidemarkError('VIEW_INVALID', `view ${name}${where}: ${error.message}`, {
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      cause: error,
+    });
+  }
 }

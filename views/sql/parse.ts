@@ -1,0 +1,41 @@
+import { TidemarkError } from '../../base/errors.ts';
+import { SqlError } from './sql-error.ts';
+import type { Node } from 'libpg-query';
+
+/** A statement of a script with the place of its first character. */
+export interface Statement {
+  readonly node: Node;
+  readonly location: number;
+}
+
+type Parser = typeof import('libpg-query');
+
+let parser: Parser | undefined;
+
+/** PostgreSQL's parser is WebAssembly that loads asynchronously: to be awaited once before anything is parsed. */
+export async function loadSqlParser(): Promise<void> {
+  if (parser !== undefined) return;
+  const loaded = await import('libpg-query');
+  await loaded.loadModule();
+  parser = loaded;
+}
+
+export function parseStatements(sql: string): readonly Statement[] {
+  if (parser === undefined) throw new TidemarkError('INTERNAL', 'SQL is parsed before its parser has been loaded');
+  if (sql.trim() === '') throw new SqlError('the SQL is empty', null, 'Write one SELECT.');
+  try {
+    const { stmts = [] } = parser.parseSync(sql);
+    return stmts.flatMap(({ stmt, stmt_location = 0 }) =>
+      stmt === undefined ? [] : [{ node: stmt, location: stmt_location }],
+    );
+  } catch (error) {
+    if (!parser.hasSqlDetails(error) || error.sqlDetails === undefined) throw error;
+    const { message, cursorPosition } = error.sqlDetails;
+    throw new SqlError(message, cursorPosition < 0 ? null : byteOffset(sql, cursorPosition));
+  }
+}
+
+/** The parser counts characters (code points) in its own errors, and bytes everywhere else. */
+function byteOffset(sql: string, characters: number): number {
+  return Buffer.byteLength(Array.from(sql).slice(0, characters).join(''));
+}
