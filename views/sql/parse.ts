@@ -1,14 +1,14 @@
 import { TidemarkError } from '../../base/errors.ts';
 import { SqlError } from './sql-error.ts';
-import type { Node } from 'libpg-query';
+import type * as LibPgQuery from 'libpg-query';
 
 /** A statement of a script with the place of its first character. */
 export interface Statement {
-  readonly node: Node;
+  readonly node: LibPgQuery.Node;
   readonly location: number;
 }
 
-type Parser = typeof import('libpg-query');
+type Parser = typeof LibPgQuery;
 
 let parser: Parser | undefined;
 
