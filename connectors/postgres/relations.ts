@@ -58,7 +58,7 @@ export async function buildRelation(
   captured: CapturedTable,
   message: RelationMessage,
   previous: Relation | undefined,
-  context: { types: TypeCache; writer: LogWriter; earlier?: Table | undefined },
+  context: { types: TypeCache; writer: LogWriter; formerId?: (name: string) => number | undefined },
 ): Promise<Relation> {
   const { catalog, selection, topic } = captured;
   const types = await context.types.resolve(message.columns.map((column) => column.typeOid));
@@ -71,10 +71,10 @@ export async function buildRelation(
     if (type === undefined) return;
     const now = catalog.columns.find(({ name }) => name === column.name);
     if (now?.generated === true) return;
-    const earlier = previous?.table ?? context.earlier;
-    const before = earlier?.columns.find(({ name }) => name === column.name);
+    const before = previous?.table.columns.find(({ name }) => name === column.name);
     columns.push({
-      id: now?.id ?? before?.id ?? (earlier === undefined ? idByPlace(catalog, message, index) : -1 - index),
+      // One that is gone, or not to be identified, only needs to differ from the others.
+      id: now?.id ?? before?.id ?? context.formerId?.(column.name) ?? -1 - index,
       name: column.name,
       type,
       declared: now?.declared ?? before?.declared ?? 'text',
@@ -128,13 +128,26 @@ export function messageOf(catalog: CatalogTable): RelationMessage {
   };
 }
 
-/** A column that the catalog no longer has under this name, met in the backlog: renamed (same place, same number of columns) or dropped. */
-function idByPlace(catalog: CatalogTable, message: RelationMessage, index: number): number {
-  const live = catalog.columns.filter((column) => !column.generated);
-  const same = live.length === message.columns.length ? live[index] : undefined;
-  const free = same !== undefined && !message.columns.some(({ name }) => name === same.name);
-  // Identities of dropped columns only need to differ from all others of the table.
-  return free ? same.id : -1 - index;
+/**
+ * Whether it is not certain which of the table's columns a relation's are: some were added and renamed, or dropped beside others that were
+ * added, where nobody looked. A message has its columns in the order of their numbers, and a column that is there now was there
+ * whenever one with a larger number was.
+ */
+export function hasUnidentified({ table, captured: { catalog, selection } }: Relation): boolean {
+  let newest = 0;
+  let unknown = false;
+  for (const { id } of table.columns) {
+    if (id < 0) unknown = true;
+    else if (id < newest) return true;
+    else newest = id;
+  }
+  return catalog.columns.some(
+    (column) =>
+      !column.generated &&
+      !selection.exclude.includes(column.name) &&
+      !table.columns.some(({ id }) => id === column.id) &&
+      (unknown || column.id < newest),
+  );
 }
 
 function keyColumns(

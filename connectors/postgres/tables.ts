@@ -3,13 +3,13 @@ import type { Report } from '../../model/events.ts';
 import type { LogWriter } from '../../model/log.ts';
 import { topicOf } from '../../model/table.ts';
 import type { Snapshotter } from '../../snapshot/snapshotter.ts';
-import type { CatalogTable, TableVersion } from './catalog.ts';
-import { hasIdentity, keyOf, readTables, rewriteBetween, versionOf } from './catalog.ts';
+import type { CatalogTable, Rewrite, TableVersion } from './catalog.ts';
+import { hasIdentity, keyOf, oidOf, readTables, rewriteBetween, versionOf } from './catalog.ts';
 import type { TableWatch } from './generations.ts';
 import type { PostgresTarget, TableSelection } from './options.ts';
 import type { RelationMessage } from './pgoutput.ts';
 import type { CapturedTable, Relation } from './relations.ts';
-import { buildRelation, messageOf } from './relations.ts';
+import { buildRelation, hasUnidentified, messageOf } from './relations.ts';
 import type { Query } from './session.ts';
 import { TypeCache } from './types.ts';
 
@@ -155,6 +155,8 @@ export class Tables {
     this.#messages.delete(topic);
     this.#stale.delete(topic);
     this.#versions.delete(`version:${topic}`);
+    this.#formerIds.delete(topic);
+    this.#unidentified.delete(topic);
     this.watch?.departed(table);
   }
 
@@ -243,7 +245,7 @@ export class Tables {
     const table = this.#byOid.get(message.oid);
     if (table === undefined) return null;
     // Read before the catalog is looked at again: columns that it no longer has keep their identity.
-    const earlier = this.#current.get(table.topic)?.table;
+    const earlier = this.#current.get(table.topic)?.table.columns;
     const previous = this.#relations.get(table.topic);
     const expected = this.#messages.get(table.topic) ?? messageOf(table.catalog);
     if (!sameColumns(message, expected)) {
@@ -255,13 +257,19 @@ export class Tables {
     const relation = await buildRelation(this.#target.name, table, message, previous, {
       types: this.#types,
       writer,
-      earlier,
+      formerId: (name) => {
+        const id = earlier?.find((column) => column.name === name)?.id;
+        return id ?? this.#formerIds.get(table.topic)?.get(name) ?? undefined;
+      },
     });
     if (this.#byOid.get(message.oid) !== table) return null;
     this.#relations.set(table.topic, relation);
     this.#messages.set(table.topic, message);
+    if (hasUnidentified(relation)) this.#unidentified.add(table.topic);
     return relation;
   }
+  /** Topics to whose columns the stream has given names that nobody has seen on them. */
+  readonly #unidentified = new Set<string>();
 
   /** Whether a message names its table as the catalog did at the last look, or names none that is selected. */
   #isAsNamed({ oid, schema, name }: RelationMessage): boolean {
@@ -301,16 +309,38 @@ export class Tables {
       const known = this.#versions.get(name) ?? state.get(name);
       if (known === text) continue;
       this.#versions.set(name, text);
-      if (known !== undefined) this.#changed(table, JSON.parse(known) as TableVersion, snapshotter);
+      if (known !== undefined) {
+        const before = JSON.parse(known) as TableVersion;
+        this.#remember(table, before);
+        this.#changed(table, rewriteBetween(before, versionOf(table.catalog)), snapshotter);
+      }
       snapshotter.changes.set(name, text);
     }
+    for (const topic of this.#unidentified) {
+      const table = this.#byTopic.get(topic);
+      const why = 'columns were added and renamed or dropped, and changes name one that cannot be told from the others';
+      if (table !== undefined) this.#changed(table, { kind: 'table', why }, snapshotter);
+    }
+    this.#unidentified.clear();
   }
+
+  /** Changes from before name columns as they were called then. */
+  #remember({ topic, catalog }: CapturedTable, before: TableVersion): void {
+    if (oidOf(before) !== catalog.oid) return;
+    const ids = this.#formerIds.get(topic) ?? new Map<string, number | null>();
+    this.#formerIds.set(topic, ids);
+    for (const [id, [, , , name]] of Object.entries(before.columns)) {
+      const other = ids.get(name);
+      ids.set(name, other === undefined || other === Number(id) ? Number(id) : null);
+    }
+  }
+  /** By topic: the number of the column that a name stood for; null when it stood for several. */
+  readonly #formerIds = new Map<string, Map<string, number | null>>();
   /** What `checkVersions` has set and the log may not hold yet. */
   readonly #versions = new Map<string, string>();
 
-  #changed(table: CapturedTable, before: TableVersion, snapshotter: Snapshotter): void {
-    const { topic, selection, catalog } = table;
-    const rewrite = rewriteBetween(before, versionOf(catalog));
+  #changed(table: CapturedTable, rewrite: Rewrite, snapshotter: Snapshotter): void {
+    const { topic, selection } = table;
     if (rewrite.kind === 'none') return;
     const place = { source: this.#target.name, table: topic };
     const why = rewrite.kind === 'partitions' ? 'a partition was attached or created' : rewrite.why;

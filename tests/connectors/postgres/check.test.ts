@@ -106,12 +106,11 @@ describePostgresServer('check', { auth: 'scram-sha-256', settings: { max_replica
 
   it('tells of a row filter that would make updates fail, and whether the publication has it as it should', async () => {
     await admin.query(`CREATE TABLE part (id int PRIMARY KEY, region text, n int)`);
-    const tables = (where: string): TableSelection[] => [selection('part', { where })];
-    const told = complaints(await check({ tables: tables(`region IN ('eu', 'us') AND part.n > 1`) }));
+    const told = complaints(await check({ tables: [selection('part', { where: `region = 'eu' AND part.n > 1` })] }));
     expect(told.get('public.part')).toMatchObject({ level: 'error', message: expect.stringContaining('column') });
     await fix(told.get('public.part'));
     const publication = async (where: string): Promise<CheckResult | undefined> => {
-      const results = await check({ tables: tables(where) });
+      const results = await check({ tables: [selection('part', { where })] });
       expect([...complaints(results).keys()]).toEqual(['max_slot_wal_keep_size']);
       return results.find(({ subject }) => subject === 'shop: publication');
     };
@@ -123,7 +122,7 @@ describePostgresServer('check', { auth: 'scram-sha-256', settings: { max_replica
     expect((await publication(where))?.message).toBe('pub publishes these tables, as it should');
     expect((await publication(`region in ( 'eu','us' ) and n>1`))?.message).toContain('as it should');
     expect((await publication(`region IN ('eu', 'us') AND n > 2`))?.message).toContain('will be changed: ALTER');
-    const wrong = complaints(await check({ tables: tables('regoin = 1') })).get('public.part');
+    const wrong = complaints(await check({ tables: [selection('part', { where: 'regoin = 1' })] })).get('public.part');
     expect(wrong).toMatchObject({ level: 'error', message: expect.stringContaining('regoin') });
     await admin.query(`DROP PUBLICATION pub; DROP TABLE part`);
   });

@@ -2,27 +2,28 @@ import { expect, it } from 'vitest';
 import { describePostgres } from '../../servers/suite.ts';
 import { TestPipeline } from './harness.ts';
 
-describePostgres('rows for which a condition holds', (database) => {
-  const ids = async (pipeline: TestPipeline, table: string): Promise<number[]> => {
-    const rows = await pipeline.replay(`public.${table}`);
-    return [...rows.values()].map((row) => Number(row.get(1))).toSorted((a, b) => a - b);
-  };
+async function ids(pipeline: TestPipeline, table: string): Promise<number[]> {
+  const rows = await pipeline.replay(`public.${table}`);
+  return [...rows.values()].map((row) => Number(row.get(1))).toSorted((a, b) => a - b);
+}
 
+function picked(where: string | null): { name: string; where: string | null }[] {
+  return [{ name: 'public.picked', where }];
+}
+
+describePostgres('rows for which a condition holds', (database) => {
   it('are read again when the condition is another, and not when it is only written otherwise', async () => {
     await database.query(
       `CREATE TABLE picked (id int PRIMARY KEY, region text); ALTER TABLE picked REPLICA IDENTITY FULL;
        INSERT INTO picked SELECT i, CASE i % 3 WHEN 0 THEN 'eu' WHEN 1 THEN 'us' ELSE 'asia' END FROM generate_series(0, 11) i`,
     );
-    const tables = (where: string | null): { name: string; where: string | null }[] => [
-      { name: 'public.picked', where },
-    ];
-    const pipeline = await TestPipeline.started({ url: database.url, tables: tables(`region = 'eu'`) });
+    const pipeline = await TestPipeline.started({ url: database.url, tables: picked(`region = 'eu'`) });
     await pipeline.caughtUp();
     expect(await ids(pipeline, 'picked')).toEqual([0, 3, 6, 9]);
     const restarted = async (where: string | null): Promise<number> => {
       await pipeline.stop();
       pipeline.reports.length = 0;
-      pipeline.options = { ...pipeline.options, tables: tables(where) };
+      pipeline.options = { ...pipeline.options, tables: picked(where) };
       await pipeline.start();
       await pipeline.caughtUp();
       return pipeline.reports.filter(({ type }) => type === 'snapshot.done').length;
@@ -38,7 +39,7 @@ describePostgres('rows for which a condition holds', (database) => {
     expect(await restarted(null)).toBe(1);
     await pipeline.settled('public.picked');
     await pipeline.stop();
-    pipeline.options = { ...pipeline.options, tables: tables(`region < now()::text`) };
+    pipeline.options = { ...pipeline.options, tables: picked(`region < now()::text`) };
     await pipeline.launch();
     expect(await pipeline.failed()).toMatchObject({
       code: 'CONFIG_INVALID',

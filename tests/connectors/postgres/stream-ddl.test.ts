@@ -99,6 +99,38 @@ describePostgres('a table altered in mid-stream', (database) => {
     await pipeline.stop();
   });
 
+  it('has its columns told apart in a backlog by the names that they had, and is read again when that does not do', async () => {
+    const pipeline = await piped(
+      'backlog',
+      `CREATE TABLE backlog (id int PRIMARY KEY, a text, b text); INSERT INTO backlog SELECT g, 'a', 'b' FROM generate_series(1, 20) g`,
+    );
+    const whileDown = async (sql: string): Promise<string[]> => {
+      await pipeline.stop();
+      pipeline.reports.length = 0;
+      await database.query(sql);
+      await pipeline.start();
+      await pipeline.settled('public.backlog');
+      return pipeline.notices().filter((text) => text.includes('read again'));
+    };
+    // In place of the column that is gone stands another one.
+    const replaced = `UPDATE backlog SET a = 'x' WHERE id = 1; ALTER TABLE backlog DROP b; ALTER TABLE backlog ADD c text; UPDATE backlog SET c = 'c' WHERE id = 2`;
+    expect(await whileDown(replaced)).toEqual([]);
+    expect(await whileDown(`UPDATE backlog SET a = 'y' WHERE id = 3; ALTER TABLE backlog RENAME a TO first`)).toEqual(
+      [],
+    );
+    const unseen = `ALTER TABLE backlog ADD n int; UPDATE backlog SET n = 5 WHERE id = 4; ALTER TABLE backlog ADD o int; ALTER TABLE backlog DROP n`;
+    expect(await whileDown(unseen)).toHaveLength(1);
+    const renamed = `ALTER TABLE backlog ADD p int; UPDATE backlog SET p = 5 WHERE id = 5; ALTER TABLE backlog RENAME p TO q`;
+    expect(await whileDown(renamed)).toHaveLength(1);
+    const gone = `ALTER TABLE backlog ADD r int; UPDATE backlog SET r = 5 WHERE id = 6; ALTER TABLE backlog DROP r`;
+    expect(await whileDown(gone)).toEqual([]);
+    const named = `ALTER TABLE backlog ADD s int; UPDATE backlog SET s = 5 WHERE id = 7; ALTER TABLE backlog RENAME s TO t; ALTER TABLE backlog ADD s int`;
+    expect(await whileDown(named)).toHaveLength(1);
+    const added = `ALTER TABLE backlog ADD u int; UPDATE backlog SET u = 5 WHERE id = 8; ALTER TABLE backlog ADD w int; UPDATE backlog SET w = 5 WHERE id = 9`;
+    expect(await whileDown(added)).toEqual([]);
+    await pipeline.stop();
+  });
+
   it('is not read again after VACUUM FULL, CLUSTER and new indexes', async () => {
     const pipeline = await piped(
       'tidy',
