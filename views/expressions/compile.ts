@@ -1,29 +1,58 @@
-import { TidemarkError } from '../../base/errors.ts';
+import { present } from '../../base/assert.ts';
+import { CodeWriter } from './compile-code.ts';
 import type { ColumnId, Expression } from './expression.ts';
 import type { Row, Value } from '../value.ts';
 
 /** Where in a row the columns stand. */
 export type Layout = ReadonlyMap<ColumnId, number>;
 
-/** Functions over rows, generated once. They throw RowError for a row that cannot be evaluated. */
-export function compileScalar(_expression: Expression, _layout: Layout): (row: Row) => Value {
-  throw new TidemarkError('INTERNAL', 'not written yet');
+/**
+ * Functions over rows. Each is generated once as JavaScript: a straight line of constants, one for each value of the expression, with
+ * calls of the functions' implementations between them. They throw RowError for a row that cannot be evaluated.
+ */
+export function compileScalar(expression: Expression, layout: Layout): (row: Row) => Value {
+  const writer = new CodeWriter(sourceIn('row', layout));
+  writer.line(`return ${writer.value(expression)};`);
+  return build(writer, 'row') as (row: Row) => Value;
 }
 
 /** NULL is false. */
-export function compilePredicate(_expression: Expression, _layout: Layout): (row: Row) => boolean {
-  throw new TidemarkError('INTERNAL', 'not written yet');
+export function compilePredicate(expression: Expression, layout: Layout): (row: Row) => boolean {
+  const writer = new CodeWriter(sourceIn('row', layout));
+  writer.require(expression);
+  writer.line('return true;');
+  return build(writer, 'row') as (row: Row) => boolean;
 }
 
-export function compileRow(_expressions: readonly Expression[], _layout: Layout): (row: Row) => Row {
-  throw new TidemarkError('INTERNAL', 'not written yet');
+export function compileRow(expressions: readonly Expression[], layout: Layout): (row: Row) => Row {
+  const writer = new CodeWriter(sourceIn('row', layout));
+  const values = expressions.map((expression) => writer.value(expression));
+  writer.line(`return [${values.join(', ')}];`);
+  return build(writer, 'row') as (row: Row) => Row;
 }
 
 /** As compilePredicate, over the columns of two rows; a column in both layouts is taken from the left one. */
 export function compileJoinPredicate(
-  _expression: Expression,
-  _left: Layout,
-  _right: Layout,
+  expression: Expression,
+  left: Layout,
+  right: Layout,
 ): (left: Row, right: Row) => boolean {
-  throw new TidemarkError('INTERNAL', 'not written yet');
+  const ofRight = sourceIn('right', right);
+  const ofLeft = sourceIn('left', left);
+  const writer = new CodeWriter((id) => (left.has(id) ? ofLeft(id) : ofRight(id)));
+  writer.require(expression);
+  writer.line('return true;');
+  return build(writer, 'left, right') as (left: Row, right: Row) => boolean;
+}
+
+function sourceIn(row: string, layout: Layout): (id: ColumnId) => string {
+  return (id) => `${row}[${present(layout.get(id), `position of column ${id}`)}]`;
+}
+
+function build(writer: CodeWriter, parameters: string): unknown {
+  const names = writer.constants.map((_, index) => `k${index}`);
+  const code = `'use strict';\nreturn function (${parameters}) {\n${writer.code}\n};`;
+  // oxlint-disable-next-line typescript/no-implied-eval, no-new-func -- code generation is the point; nothing in it but our own text, escaped literals and numbers
+  const make = new Function(...names, code) as (...constants: unknown[]) => unknown;
+  return make(...writer.constants);
 }

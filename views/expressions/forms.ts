@@ -2,6 +2,17 @@ import type { Native } from './functions/definition.ts';
 import { dateForms, dateInputs } from './functions/dates-form.ts';
 import { jsonInputs } from './functions/json-casts.ts';
 import { numericForm } from './functions/numeric-form.ts';
+import {
+  inputBool,
+  inputBytea,
+  inputFloat4,
+  inputFloat8,
+  inputInt2,
+  inputInt4,
+  inputInt8,
+  inputNumeric,
+  inputUuid,
+} from './inputs.ts';
 import type { SqlName, SqlType } from '../type.ts';
 
 /**
@@ -29,7 +40,19 @@ export function formOf(type: SqlType): NativeForm | null {
   return type.kind === 'scalar' ? (forms[type.name] ?? null) : null;
 }
 
-const inputs: Partial<Record<SqlName, Input>> = { ...dateInputs, ...jsonInputs };
+const inputs: Partial<Record<SqlName, Input>> = {
+  bool: inputBool,
+  int2: inputInt2,
+  int4: inputInt4,
+  int8: inputInt8,
+  numeric: inputNumeric,
+  float4: inputFloat4,
+  float8: inputFloat8,
+  uuid: inputUuid,
+  bytea: inputBytea,
+  ...dateInputs,
+  ...jsonInputs,
+};
 
 /** null: any text is a value of the type. */
 export function inputOf(type: SqlType): Input | null {

@@ -8,13 +8,37 @@ import { dateCasts, dateOperators, dateTypmods } from './functions/dates.ts';
 import { dateFunctions } from './functions/dates-calls.ts';
 import { jsonFunctions, jsonOperators } from './functions/json.ts';
 import { jsonCasts } from './functions/json-casts.ts';
+import { scalarCasts, textTypmods } from './functions/casts.ts';
+import { comparisonFunctions, comparisonOperators } from './functions/comparison.ts';
+import { floatFunctions, floatOperators } from './functions/floats.ts';
 import { integerFunctions, integerOperators } from './functions/integers.ts';
+import { numericFunctions, numericOperators, numericTypmods } from './functions/numerics.ts';
+import { patternFunctions, patternOperators } from './functions/text-patterns.ts';
+import { textFunctions, textOperators } from './functions/text.ts';
 
 /** Every function that views may call, by name. Each topic's file is listed here and nowhere else. */
-const functionTables: readonly (readonly FunctionDefinition[])[] = [integerFunctions, dateFunctions, jsonFunctions];
-const operatorTables: readonly (readonly FunctionDefinition[])[] = [integerOperators, dateOperators, jsonOperators];
-const castTables: readonly (readonly CastDefinition[])[] = [dateCasts, jsonCasts];
-const typmodTables: readonly (readonly TypmodDefinition[])[] = [dateTypmods];
+const functionTables: readonly (readonly FunctionDefinition[])[] = [
+  integerFunctions,
+  numericFunctions,
+  floatFunctions,
+  comparisonFunctions,
+  textFunctions,
+  patternFunctions,
+  dateFunctions,
+  jsonFunctions,
+];
+const operatorTables: readonly (readonly FunctionDefinition[])[] = [
+  integerOperators,
+  numericOperators,
+  floatOperators,
+  comparisonOperators,
+  textOperators,
+  patternOperators,
+  dateOperators,
+  jsonOperators,
+];
+const castTables: readonly (readonly CastDefinition[])[] = [scalarCasts, dateCasts, jsonCasts];
+const typmodTables: readonly (readonly TypmodDefinition[])[] = [numericTypmods, textTypmods, dateTypmods];
 const aggregateTables: readonly (readonly AggregateDefinition[])[] = [];
 
 const functions = byName(functionTables);
