@@ -93,9 +93,9 @@ export class Lane {
     this.#unended = false;
   }
 
-  /** Writes a position that only memory holds yet. */
+  /** Writes a position that only memory holds yet; not for a sink that has nothing in the target yet to be at a position. */
   async persist(): Promise<void> {
-    if (!this.#dirty || this.writing) return;
+    if (!this.#dirty || this.writing || this.sinks.some(({ rebuildDue }) => rebuildDue)) return;
     await this.#target.begin();
     this.writing = true;
     await this.#commit(this.cursor);

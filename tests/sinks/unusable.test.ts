@@ -1,5 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { systemClock } from '../../base/clock.ts';
 import { systemFiles } from '../../base/files.ts';
 import type { NdjsonSinkOptions, SqliteSinkOptions } from '../../sinks/options.ts';
 import type { SinkGroup } from '../../sinks/sink-group.ts';
@@ -114,4 +115,24 @@ test("a reader's own table that is named as an index would be is left alone by a
   } finally {
     db.close();
   }
+});
+
+test('a sink whose table is known long before its first row is filled all the same, and not before', async () => {
+  // Positions without changes are written down every ten seconds, which pass at once here.
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() * 100_000 };
+  await systemFiles.makeDirectory(harness.path('sinks'));
+  const groups = harness.run([sqlite(), feed(harness.path('feed.ndjson'))], { clock });
+  harness.feeder.know(orders);
+  for (let mark = 0; mark < 5; mark++) {
+    const position = harness.feeder.mark();
+    await until('the position is reached', () =>
+      groups.every(({ sinks: [sink] }) => sink?.progress?.position === position),
+    );
+  }
+  expect(groups.map(errorOf)).toEqual([null, null]);
+  await harness.stop();
+  const again = harness.run([sqlite(), feed(harness.path('feed.ndjson'))], { clock });
+  harness.feeder.upsert(orders, { id: '1', customer: 'x' }).commitConsistent(orders);
+  await caughtUp(again, 1);
+  expect(again.map(errorOf)).toEqual([null, null]);
 });
