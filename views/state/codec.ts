@@ -1,3 +1,4 @@
+import { assert } from '../../base/assert.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import type { Row, Value } from '../value.ts';
 
@@ -65,6 +66,7 @@ export class ValueWriter {
 
   /** A count >= 0 up to 2^53, seven bits a byte. */
   count(value: number): void {
+    assert(value >= 0, `a count of ${value}`);
     this.reserve(8);
     let rest = value;
     while (rest > 0x7f) {
@@ -133,7 +135,7 @@ export class ValueWriter {
       }
     }
     const head = length <= shortMax ? 1 : 5;
-    let written = buffer.utf8Write(value, start + head);
+    let written = buffer.write(value, start + head, 'utf8');
     if (written === length) {
       // As many bytes as characters: all are ASCII.
       buffer[start] = head === 1 ? tagShort + length : tagAscii;
@@ -142,7 +144,7 @@ export class ValueWriter {
       return;
     }
     const isWell = value.isWellFormed();
-    written = isWell ? buffer.utf8Write(value, start + 5) : buffer.ucs2Write(value, start + 5);
+    written = isWell ? buffer.write(value, start + 5, 'utf8') : buffer.write(value, start + 5, 'utf16le');
     buffer[start] = isWell ? tagUtf8 : tagUtf16;
     buffer.writeUInt32LE(written, start + 1);
     this.at = start + 5 + written;
@@ -173,7 +175,7 @@ export class ValueReader {
     if (tag >= tagShort) {
       const start = this.at;
       this.at += tag - tagShort;
-      return buffer.latin1Slice(start, this.at);
+      return buffer.toString('latin1', start, this.at);
     }
     if (tag >= tagSmall) return tag - tagSmall;
     if (tag >= tagNegative) return -1 - this.#integer(tag - tagNegative + 1);
@@ -223,8 +225,8 @@ export class ValueReader {
     const start = this.at + 4;
     this.at = start + length;
     if (this.at > this.buffer.length) throw new TidemarkError('INTERNAL', `a value of view state is cut at ${start}`);
-    if (tag === tagAscii) return this.buffer.latin1Slice(start, this.at);
-    if (tag === tagUtf8) return this.buffer.utf8Slice(start, this.at);
-    return this.buffer.ucs2Slice(start, this.at);
+    if (tag === tagAscii) return this.buffer.toString('latin1', start, this.at);
+    if (tag === tagUtf8) return this.buffer.toString('utf8', start, this.at);
+    return this.buffer.toString('utf16le', start, this.at);
   }
 }

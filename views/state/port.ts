@@ -21,6 +21,11 @@ export interface StateStore {
   sizes(): ReadonlyMap<string, number>;
   /** Resolves when every commit so far is durable. */
   flushed(): Promise<void>;
+  /**
+   * Makes room between the parts of a large step, where there is need: whoever steps awaits it after each part. What it writes counts
+   * with the next commit; a crash before that leaves an empty store.
+   */
+  relieve?(): Promise<void>;
   close(): Promise<void>;
 }
 

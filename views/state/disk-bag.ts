@@ -1,0 +1,137 @@
+import type { Row } from '../value.ts';
+import type { Bag, BagChunk } from './port.ts';
+
+const chunkRowsMax = 128;
+
+/** A stretch of a bag's rows, in order. */
+export interface DiskChunk extends BagChunk {
+  readonly rows: Row[];
+  readonly weights: number[];
+  /** The weight with which each row is on disk; 0 for one that is not there. */
+  readonly bases: number[];
+  /** Some weight differs from its base. */
+  dirty: boolean;
+}
+
+/** The rows under one key in memory, which know how they differ from those on disk. */
+export class DiskBag implements Bag {
+  readonly chunks: DiskChunk[] = [];
+  total = 0;
+  size = 0;
+  /** Rows on disk that are gone, in order, with the weights that they have there. */
+  readonly goneRows: Row[] = [];
+  readonly goneBases: number[] = [];
+
+  /** Fills an empty bag with rows in order. `spread`: each of them is on disk by itself, with its weight. */
+  take(rows: readonly Row[], weights: readonly number[], spread: boolean): void {
+    for (let at = 0; at < rows.length; at += chunkRowsMax / 2) {
+      const end = Math.min(rows.length, at + chunkRowsMax / 2);
+      const some = weights.slice(at, end);
+      const bases = spread ? [...some] : some.map(() => 0);
+      this.chunks.push({ rows: rows.slice(at, end), weights: some, bases, dirty: false });
+    }
+    this.size = rows.length;
+    for (const weight of weights) this.total += weight;
+  }
+
+  /** Changes the weight of a row; whether the row came (1), went (-1) or neither (0). */
+  add(row: Row, weight: number, compare: (a: Row, b: Row) => number): -1 | 0 | 1 {
+    this.total += weight;
+    const { chunks } = this;
+    if (chunks.length === 0) chunks.push({ rows: [], weights: [], bases: [], dirty: false });
+    const place = this.#chunkOf(row, compare);
+    const chunk = chunks[place] as DiskChunk;
+    const { rows, weights, bases } = chunk;
+    const found = indexOfRow(rows, row, compare);
+    if (found >= 0) return this.#change(place, found, weight, compare);
+    rows.splice(~found, 0, row);
+    weights.splice(~found, 0, weight);
+    bases.splice(~found, 0, this.#takeGone(row, compare));
+    chunk.dirty = true;
+    this.size++;
+    if (rows.length > chunkRowsMax) this.#split(place);
+    return 1;
+  }
+
+  /** Says that each row is on disk by itself, as it is in memory; or, without `spread`, that none is. */
+  settle(spread: boolean): void {
+    this.goneRows.length = 0;
+    this.goneBases.length = 0;
+    for (const chunk of this.chunks) {
+      if (spread && !chunk.dirty) continue;
+      chunk.dirty = false;
+      const { weights, bases } = chunk;
+      for (let index = 0; index < weights.length; index++) bases[index] = spread ? (weights[index] as number) : 0;
+    }
+  }
+
+  #change(place: number, index: number, weight: number, compare: (a: Row, b: Row) => number): -1 | 0 {
+    const chunk = this.chunks[place] as DiskChunk;
+    const { rows, weights, bases } = chunk;
+    const now = (weights[index] as number) + weight;
+    chunk.dirty = true;
+    if (now !== 0) {
+      weights[index] = now;
+      return 0;
+    }
+    const base = bases[index] as number;
+    if (base !== 0) {
+      const row = rows[index] as Row;
+      const at = ~indexOfRow(this.goneRows, row, compare);
+      this.goneRows.splice(at, 0, row);
+      this.goneBases.splice(at, 0, base);
+    }
+    rows.splice(index, 1);
+    weights.splice(index, 1);
+    bases.splice(index, 1);
+    this.size--;
+    if (rows.length === 0) this.chunks.splice(place, 1);
+    return -1;
+  }
+
+  /** The first chunk whose last row is not before the row, else the last one. */
+  #chunkOf(row: Row, compare: (a: Row, b: Row) => number): number {
+    const { chunks } = this;
+    let low = 0;
+    let high = chunks.length - 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compare((chunks[middle] as DiskChunk).rows.at(-1) as Row, row) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #takeGone(row: Row, compare: (a: Row, b: Row) => number): number {
+    if (this.goneRows.length === 0) return 0;
+    const at = indexOfRow(this.goneRows, row, compare);
+    if (at < 0) return 0;
+    this.goneRows.splice(at, 1);
+    return this.goneBases.splice(at, 1)[0] as number;
+  }
+
+  #split(place: number): void {
+    const { rows, weights, bases, dirty } = this.chunks[place] as DiskChunk;
+    const half = rows.length >>> 1;
+    this.chunks.splice(place + 1, 0, {
+      rows: rows.splice(half),
+      weights: weights.splice(half),
+      bases: bases.splice(half),
+      dirty,
+    });
+  }
+}
+
+/** Where the row is among sorted ones; the complement of where it would go when it is not there. */
+export function indexOfRow(rows: readonly Row[], row: Row, compare: (a: Row, b: Row) => number): number {
+  let low = 0;
+  let high = rows.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const order = compare(rows[middle] as Row, row);
+    if (order === 0) return middle;
+    if (order < 0) low = middle + 1;
+    else high = middle;
+  }
+  return ~low;
+}
