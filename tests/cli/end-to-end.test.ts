@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
@@ -234,4 +235,23 @@ describePostgres('the commands against a database', (database) => {
     search.close();
     expect((await tidemark(directory, ['drop', '--source', 'shop'], environment)).code).toBe(0);
   });
+
+  it('a running service whose log met a full disk goes on by itself once there is room', async () => {
+    await database.query(`
+      CREATE TABLE large (id bigint PRIMARY KEY, name text);
+      INSERT INTO large SELECT i, repeat('x', 100) FROM generate_series(1, 20000) i`);
+    const { directory, environment } = await deployment(database, 'large');
+    const run = start(directory, ['run'], environment, 'ulimit -S -f 1000');
+    await until('the disk is full', () => run.stderr().includes('DISK_FULL'));
+    execFileSync('prlimit', ['--pid', String(run.child.pid), '--fsize=unlimited:unlimited']);
+    const wait = ['wait', '--sink', 'search', '--now', '--timeout', '20s'];
+    await until('it went on', async () => (await tidemark(directory, wait, environment)).code === 0, 60_000);
+    const search = new DatabaseSync(join(directory, 'search.db'), { readOnly: true });
+    const sum = search.prepare('SELECT count(*) AS rows, sum(id) AS sum FROM large').get();
+    search.close();
+    expect({ ...sum }).toEqual({ rows: 20_000, sum: 200_010_000 });
+    run.child.kill('SIGTERM');
+    expect((await run.ended).code).toBe(143);
+    expect((await tidemark(directory, ['drop', '--source', 'shop'], environment)).code).toBe(0);
+  }, 90_000);
 });
