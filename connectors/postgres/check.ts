@@ -150,10 +150,28 @@ async function* checkTables(
         );
   }
   for (const table of tables.all) yield* checkTable(table, query, told, facts.role);
-  const { statements, existing } = await publicationPlan(target, tables.all, query);
+  yield* checkPublication(target, tables.all, query, told, facts.mayCreate);
+}
+
+async function* checkPublication(
+  target: PostgresTarget,
+  tables: readonly CapturedTable[],
+  query: Query,
+  told: Tell,
+  mayCreate: boolean,
+): AsyncGenerator<CheckResult> {
+  let plan;
+  try {
+    plan = await publicationPlan(target, tables, query);
+  } catch (error) {
+    if (!isTidemarkError(error, 'CONFIG_INVALID')) throw error;
+    yield told('error', 'publication', error.message, error.hint);
+    return;
+  }
+  const { statements, existing } = plan;
   if (statements.length === 0) {
     yield told('ok', 'publication', `${target.publication} publishes these tables, as it should`);
-  } else if (await mayPublish(tables.all, query, facts.mayCreate)) {
+  } else if (await mayPublish(tables, query, mayCreate)) {
     const what = existing ? `will be changed: ${statements.join('; ')}` : 'will be made';
     yield told('ok', 'publication', `${target.publication} ${what}`);
   } else {

@@ -72,7 +72,10 @@ export async function publicationPlan(
       miss(wanted);
       statements.push(`ALTER PUBLICATION ${name} SET (publish = '${publish}', publish_via_partition_root = true)`);
     }
-    if (existing['puballtables'] === true) continue;
+    if (existing['puballtables'] === true) {
+      requireNoFilter(target, publication, wanted);
+      continue;
+    }
     const rows = await query(
       `SELECT prrelid::int8::text AS oid, prrelid::regclass::text AS name,
          to_jsonb(r) ->> 'prattrs' IS NOT NULL AS columns, to_jsonb(r) ->> 'prqual' IS NOT NULL AS filtered
@@ -92,6 +95,21 @@ export async function publicationPlan(
     if (add.length > 0) statements.push(`ALTER PUBLICATION ${name} ADD TABLE ${add.map(publishedTable).join(', ')}`);
   }
   return { statements, missed, existing: allExist };
+}
+
+/** A publication FOR ALL TABLES sends every row, whatever the snapshot leaves out. */
+function requireNoFilter(target: PostgresTarget, publication: string, tables: readonly CapturedTable[]): void {
+  const filtered = tables.find(({ selection }) => selection.where !== null);
+  if (filtered === undefined) return;
+  const { schema, name } = filtered.catalog;
+  throw new TidemarkError(
+    'CONFIG_INVALID',
+    `publication ${publication} is FOR ALL TABLES and cannot leave out rows of ${schema}.${name}`,
+    {
+      place: { source: target.name, table: `${schema}.${name}` },
+      hint: 'Name another publication with `publication:` (it is made), or take `where` out.',
+    },
+  );
 }
 
 /** Whether a publication has a table as it should: with columns left out, or a row filter that is not ours, it publishes something else. */

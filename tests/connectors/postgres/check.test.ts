@@ -124,6 +124,9 @@ describePostgresServer('check', { auth: 'scram-sha-256', settings: { max_replica
     expect((await publication(`region IN ('eu', 'us') AND n > 2`))?.message).toContain('will be changed: ALTER');
     const wrong = complaints(await check({ tables: [selection('part', { where: 'regoin = 1' })] })).get('public.part');
     expect(wrong).toMatchObject({ level: 'error', message: expect.stringContaining('regoin') });
+    await admin.query(`DROP PUBLICATION pub; CREATE PUBLICATION pub FOR ALL TABLES`);
+    const everything = complaints(await check({ tables: [selection('part', { where })] })).get('publication');
+    expect(everything).toMatchObject({ level: 'error', message: expect.stringContaining('cannot leave out rows') });
     await admin.query(`DROP PUBLICATION pub; DROP TABLE part`);
   });
 
