@@ -1,3 +1,4 @@
+import { aggregateDefinitions } from './aggregates/aggregates.ts';
 import type {
   AggregateDefinition,
   CastDefinition,
@@ -39,7 +40,7 @@ const operatorTables: readonly (readonly FunctionDefinition[])[] = [
 ];
 const castTables: readonly (readonly CastDefinition[])[] = [scalarCasts, dateCasts, jsonCasts];
 const typmodTables: readonly (readonly TypmodDefinition[])[] = [numericTypmods, textTypmods, dateTypmods];
-const aggregateTables: readonly (readonly AggregateDefinition[])[] = [];
+const aggregateTables: readonly (readonly AggregateDefinition[])[] = [aggregateDefinitions];
 
 const functions = byName(functionTables);
 const operators = byName(operatorTables);
