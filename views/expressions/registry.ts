@@ -7,6 +7,7 @@ import type {
 } from './functions/definition.ts';
 import { dateCasts, dateOperators, dateTypmods } from './functions/dates.ts';
 import { dateFunctions } from './functions/dates-calls.ts';
+import { arrayFunctions, arrayOperators } from './functions/arrays.ts';
 import { jsonFunctions, jsonOperators } from './functions/json.ts';
 import { jsonCasts } from './functions/json-casts.ts';
 import { scalarCasts, textTypmods } from './functions/casts.ts';
@@ -26,6 +27,7 @@ const functionTables: readonly (readonly FunctionDefinition[])[] = [
   textFunctions,
   patternFunctions,
   dateFunctions,
+  arrayFunctions,
   jsonFunctions,
 ];
 const operatorTables: readonly (readonly FunctionDefinition[])[] = [
@@ -36,6 +38,7 @@ const operatorTables: readonly (readonly FunctionDefinition[])[] = [
   textOperators,
   patternOperators,
   dateOperators,
+  arrayOperators,
   jsonOperators,
 ];
 const castTables: readonly (readonly CastDefinition[])[] = [scalarCasts, dateCasts, jsonCasts];
