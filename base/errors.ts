@@ -54,6 +54,7 @@ export const errorCodes = {
   VIEW_KEY: { exit: 1, about: 'Two rows of a view have the same declared key.' },
   VIEW_FAILED: { exit: 1, about: 'A view cannot be kept up to date; its sinks stay as they are.' },
   SERVICE_UNREACHABLE: { exit: 1, about: 'No running service answers at the configured http address.' },
+  VIEW_UNKNOWN: { exit: 2, about: 'The configuration has no view of that name.' },
   SINK_UNKNOWN: { exit: 2, about: 'The configuration has no sink of that name.' },
   SOURCE_UNKNOWN: { exit: 2, about: 'The configuration has no source of that name.' },
   POSITION_INVALID: { exit: 2, about: 'A position is not in the form that its source uses.' },
@@ -69,6 +70,7 @@ export type ErrorCode = keyof typeof errorCodes;
 /** Where something happened, as far as it is known. */
 export interface ErrorPlace {
   source?: string;
+  view?: string;
   sink?: string;
   table?: string;
   position?: string;

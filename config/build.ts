@@ -20,6 +20,12 @@ export function build(content: FileContent, file: string): Config {
     dataDirectory: resolve(folder, content.data_dir),
     sources: Object.entries(content.sources).map(([name, source]) => buildSource(content.name, name, source, folder)),
     log: { type: content.log.type },
+    views: Object.entries(content.views).map(([view, { sql, key, state }]) => ({
+      name: view,
+      sql,
+      key: key ?? [],
+      state,
+    })),
     sinks: Object.entries(content.sinks).map(([name, sink]) => buildSink(name, sink, folder)),
     http: { host: content.http.host, port: content.http.port, token: content.http.token ?? null },
     onError: content.on_error,

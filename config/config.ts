@@ -8,6 +8,8 @@ export interface Config {
   /** At least one, in the file's order. */
   readonly sources: readonly SourceConfig[];
   readonly log: LogConfig;
+  /** In the file's order. */
+  readonly views: readonly ViewConfig[];
   readonly sinks: readonly SinkConfig[];
   readonly http: HttpConfig;
   readonly onError: 'dead_letter' | 'stop';
@@ -67,9 +69,17 @@ export interface TlsConfig {
   readonly key: string | null;
 }
 
+export interface ViewConfig {
+  readonly name: string;
+  readonly sql: string;
+  /** Names of columns of the result; empty when none is declared. */
+  readonly key: readonly string[];
+  readonly state: 'disk' | 'memory';
+}
+
 interface SinkConfigBase {
   readonly name: string;
-  /** A table's name or an unambiguous suffix of it: `shop.public.orders`, `public.orders`, `orders` (see `namesTopic`). */
+  /** A view's name, or a table's or an unambiguous suffix of it: `shop.public.orders`, `public.orders`, `orders`. */
   readonly from: string;
   /** The columns to write, in order, with their names there; null for all. */
   readonly columns: readonly { readonly column: string; readonly as: string }[] | null;

@@ -20,6 +20,7 @@ export function crossChecks(tree: YamlTree, file: string): Finding[] {
   const sinks = Object.entries(mapping(root['sinks']));
   for (const [name, source] of sources) checkSource(name, mapping(source), report);
   checkSlots(root, sources, report);
+  checkViews(root, report);
   checkFrom(root, sources, sinks, report);
   for (const [name, sink] of sinks) checkColumns(name, mapping(sink), sources, report);
   checkTargets(root, sinks, file, report);
@@ -79,6 +80,17 @@ function checkSlots(root: YamlMapping, sources: readonly [string, YamlValue][], 
   }
 }
 
+/** All views of a file share one store. */
+function checkViews(root: YamlMapping, report: Report): void {
+  const views = Object.entries(mapping(root['views']));
+  const states = views.map(([, view]) => mapping(view)['state'] ?? 'disk');
+  for (const [index, [name]] of views.entries()) {
+    if (states[index] === states[0]) continue;
+    report.key(['views', name], `'state' is the same for all views of a file; the first one has ${String(states[0])}`);
+    return;
+  }
+}
+
 function checkFrom(
   root: YamlMapping,
   sources: readonly [string, YamlValue][],
@@ -86,8 +98,7 @@ function checkFrom(
   report: Report,
 ): void {
   const tables = knownTables(sources, report);
-  // With views, or with a source that could not be understood, there are names that we do not know of.
-  const isWhole = tables.isWhole && root['views'] === undefined;
+  const views = Object.keys(mapping(root['views']));
   for (const [name, value] of sinks) {
     const { from } = mapping(value);
     const wanted = typeof from === 'string' ? parseName(from) : null;
@@ -95,13 +106,17 @@ function checkFrom(
     const path = ['sinks', name, 'from'];
     const matches = tables.list.filter((table) => couldName(wanted, table));
     const exact = [...new Set(matches.filter((table) => !isPattern(table)).map(fullName))];
-    if (exact.length > 1) {
+    if (views.includes(from) && exact.length > 0) {
+      report.value(path, `this could be views.${from} or ${exact.join(' or ')}; write the one that is meant`);
+    } else if (views.some((view) => from === view || from === `views.${view}`)) {
+      continue;
+    } else if (exact.length > 1) {
       report.value(path, `this could be ${exact.join(' or ')}; write the one that is meant`);
-    } else if (matches.length === 0 && isWhole) {
-      const meant = nearestTable(from, tables.list);
+    } else if (matches.length === 0 && tables.isWhole) {
+      const meant = nearest(from, views) ?? nearestTable(from, tables.list);
       report.value(
         path,
-        `no source has this table${meant === null ? "; add it to a source's 'tables'" : `; write ${meant}`}`,
+        `no source has this table${views.length > 0 ? ', and no view this name' : ''}${meant === null ? "; add it to a source's 'tables'" : `; write ${meant}`}`,
       );
     }
   }

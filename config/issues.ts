@@ -9,7 +9,6 @@ type Issue = z.core.$ZodIssue;
 
 /** What the contract names and this version does not do yet, by the path with names left out. */
 const laterKeys: Readonly<Record<string, readonly string[]>> = {
-  '': ['views'],
   'sources.*': ['mask', 'max_slot_lag', 'server_id', 'brokers', 'topics', 'path'],
   'sources.*.tables.*': ['mask'],
   'sinks.*': ['batch', 'format', 'numbers'],
@@ -32,6 +31,7 @@ const examples: Readonly<Record<string, string>> = {
   'sources.*.tables.*.name': 'name: public.orders',
   path: 'path: ./data/search.db',
   from: 'from: public.orders',
+  sql: 'sql: SELECT id, name FROM customers',
 };
 
 /** What the schema found, in words, at its places. */
@@ -168,7 +168,7 @@ function shownWord(text: string): string | null {
 
 /** A path with the names and numbers that people chose replaced by `*`. */
 function general(path: Path): string {
-  const named = ['sources', 'sinks'];
+  const named = ['sources', 'views', 'sinks'];
   return path
     .map((step, index) => (typeof step === 'number' || (index === 1 && named.includes(String(path[0]))) ? '*' : step))
     .join('.');

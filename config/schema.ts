@@ -126,6 +126,22 @@ const postgresSource = z.strictObject({
   tls: tls.prefault({}).describe("TLS files. Whether TLS is used, and what is verified, says the URL's `sslmode`."),
 });
 
+const view = z.strictObject({
+  key: columnNames
+    .min(1, 'name at least one column, or leave the key out')
+    .optional()
+    .describe(
+      'Columns of the result that tell its rows apart; checked. Sinks that hold one row a key need it. Default: what the query makes certain (its GROUP BY, or the keys of its tables).',
+    ),
+  sql: text.describe('One SELECT over tables and other views, in the SQL of PostgreSQL (see docs/sql.md).'),
+  state: z
+    .enum(['disk', 'memory'])
+    .default('disk')
+    .describe(
+      'Where what is needed to keep the view up to date is held: on disk (LMDB), or in memory and made anew from the log at every start. The same for all views of a file.',
+    ),
+});
+
 const columns = z
   .union([columnNames.min(1, 'name at least one column, or leave the key out'), z.record(text, text)])
   .optional()
@@ -145,7 +161,9 @@ const from = text.refine((value) => parseName(value) !== null, {
 const sqliteSink = z.strictObject({
   type: z.literal('sqlite').describe('A table of an SQLite database.'),
   path: text.describe('The database file; several sinks may share one.'),
-  from: from.describe('Table to take rows from: `shop.public.orders`, or as much of its end as is unambiguous.'),
+  from: from.describe(
+    'View, or table, to take rows from: `shop.public.orders`, or as much of its end as is unambiguous.',
+  ),
   table: text.optional().describe('Table to write. Default: the last part of `from`.'),
   search: columnNames.default([]).describe('Columns (by their name in the sink) to index for full-text search (FTS5).'),
   columns,
@@ -155,7 +173,9 @@ const sqliteSink = z.strictObject({
 const ndjsonSink = z.strictObject({
   type: z.literal('ndjson').describe('One JSON object a line.'),
   path: text.describe('The file, or - for standard output.'),
-  from: from.describe('Table to take rows from: `shop.public.orders`, or as much of its end as is unambiguous.'),
+  from: from.describe(
+    'View, or table, to take rows from: `shop.public.orders`, or as much of its end as is unambiguous.',
+  ),
   columns,
   start,
 });
@@ -184,6 +204,10 @@ export const fileSchema = z.strictObject({
     .strictObject({ type: z.literal('embedded').default('embedded').describe('Segment files under `data_dir`.') })
     .prefault({})
     .describe('Where changes are kept.'),
+  views: z
+    .record(name, view)
+    .default({})
+    .describe('Queries over the tables whose results are kept up to date, by name; sinks take rows from them.'),
   sinks: z
     .record(name, z.discriminatedUnion('type', [sqliteSink, ndjsonSink]))
     .default({})

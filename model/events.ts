@@ -45,6 +45,11 @@ export type PipelineEvent =
       readonly rows: number;
       readonly seq: number;
     }
+  | { readonly type: 'view.failed'; readonly view: string; readonly error: TidemarkError }
+  /** An expression failed on a row, which is missing from the result until it changes. */
+  | { readonly type: 'view.dead_letter'; readonly view: string; readonly row: string; readonly reason: string }
+  /** One step of all views was published, or changed nothing. */
+  | { readonly type: 'view.step'; readonly seq: number; readonly seconds: number; readonly changes: number }
   | {
       readonly type: 'sink.retrying';
       readonly sink: string;

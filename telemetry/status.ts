@@ -16,7 +16,7 @@ export interface ServiceStatus {
   readonly reasons: readonly string[];
   readonly sources: readonly SourceReport[];
   readonly log: LogReport;
-  readonly views: readonly never[];
+  readonly views: readonly ViewReport[];
   readonly sinks: readonly SinkReport[];
 }
 
@@ -56,11 +56,29 @@ export interface LogReport {
   readonly disk_used_percent: number | null;
 }
 
+export interface ViewReport {
+  readonly name: string;
+  /** Number of the newest step, of all views together; what sinks of views call seq. */
+  readonly step: number;
+  /** Rows of the result. */
+  readonly rows: number;
+  readonly state_bytes: number;
+  readonly lag_seconds: number | null;
+  /** Equals the query over the tables at the step; false until they have been read. */
+  readonly consistent: boolean;
+  /** Rows that an expression fails on, which are missing from the result. */
+  readonly dead_letters: number;
+  readonly error: StatusError | null;
+}
+
+export type SinkPosition = string | Readonly<Record<string, string>>;
+
 export interface SinkReport {
   readonly name: string;
   readonly type: string;
   readonly seq: number;
-  readonly position: string | null;
+  /** Up to where it holds its source; of each source, for a sink of a view over several. Null before the first. */
+  readonly position: SinkPosition | null;
   readonly lag_seconds: number | null;
   readonly consistent: boolean;
   readonly dead_letters: number;

@@ -177,9 +177,6 @@ http: { host: 0.0.0.0 }
   });
 
   it('tells what a later version will know from what nobody knows', () => {
-    expect(mistakesWith('name: shop', 'name: shop\nviews: {}')).toEqual([
-      "3:1: 'views' is not supported by this version; remove it",
-    ]);
     expect(mistakesWith('type: postgres', 'type: mysql\n    server_id: 5')).toEqual([
       "5:11: type 'mysql' is not supported by this version; this version has postgres",
     ]);

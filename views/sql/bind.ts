@@ -209,6 +209,7 @@ function cycle(path: readonly string[], back: string): TidemarkError {
   const names = [...path.slice(path.indexOf(back)), back];
   return new TidemarkError('VIEW_INVALID', `views use one another in a circle: ${names.join(' → ')}`, {
     hint: 'Take one of the views out of the circle.',
+    place: { view: back },
   });
 }
 
@@ -221,6 +222,7 @@ function placed<T>(name: string, sql: string, bind: () => T): T {
     const where = place === null ? '' : `, ${place.line}:${place.column}`;
     throw new TidemarkError('VIEW_INVALID', `view ${name}${where}: ${error.message}`, {
       ...(error.hint === undefined ? {} : { hint: error.hint }),
+      place: { view: name },
       cause: error,
     });
   }

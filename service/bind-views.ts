@@ -1,0 +1,86 @@
+import { TidemarkError, isTidemarkError } from '../base/errors.ts';
+import type { ViewConfig } from '../config/config.ts';
+import type { Table } from '../model/table.ts';
+import { viewTopic } from '../views/port.ts';
+import type { BoundView, Plan } from '../views/plan/plan.ts';
+import { bindViews } from '../views/sql/bind.ts';
+import { catalogOfTables } from './view-catalog.ts';
+
+export interface BoundViews {
+  /** Those without a mistake, each after the views that it uses. */
+  readonly views: readonly BoundView[];
+  /** Why the others cannot be. */
+  readonly failures: ReadonlyMap<string, TidemarkError>;
+  /** For each bound view, the sources that it is made of, through other views too, in alphabetical order. */
+  readonly sources: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Binds the views of a file to the tables there are; a mistake in one keeps out that one and those that use it, no others. */
+export function bindAll(views: readonly ViewConfig[], tables: ReadonlyMap<string, Table>): BoundViews {
+  const catalog = catalogOfTables(tables.values());
+  const failures = new Map<string, TidemarkError>();
+  let left = [...views];
+  for (;;) {
+    try {
+      const bound = bindViews(left, catalog);
+      return { views: bound, failures, sources: sourcesOf(bound, tables) };
+    } catch (error) {
+      if (!isTidemarkError(error, 'VIEW_INVALID')) throw error;
+      const failed = left.find(({ name }) => name === error.place?.view);
+      if (!failed) throw error;
+      failures.set(failed.name, error);
+      left = left.filter((view) => view !== failed);
+    }
+  }
+}
+
+/** The versions of the tables that views scan. */
+export function relationsOf(
+  views: readonly BoundView[],
+  tables: ReadonlyMap<string, Table>,
+): ReadonlyMap<string, Table> {
+  const found = new Map<string, Table>();
+  for (const relation of views.flatMap(({ plan }) => [...scanned(plan)])) {
+    const table = tables.get(relation);
+    if (table) found.set(relation, table);
+  }
+  return found;
+}
+
+function sourcesOf(views: readonly BoundView[], tables: ReadonlyMap<string, Table>): Map<string, readonly string[]> {
+  const sources = new Map<string, readonly string[]>();
+  for (const { name, plan } of views) {
+    const own = [...scanned(plan)].flatMap((relation) => {
+      const table = tables.get(relation);
+      if (table) return [table.source];
+      const used = views.find((view) => viewTopic(view.name) === relation);
+      return used ? (sources.get(used.name) ?? []) : [];
+    });
+    sources.set(name, [...new Set(own)].toSorted());
+  }
+  return sources;
+}
+
+/** Topics of the relations that a plan reads. */
+function scanned(plan: Plan, into: Set<string> = new Set()): Set<string> {
+  switch (plan.kind) {
+    case 'scan':
+      into.add(plan.relation);
+      break;
+    case 'values':
+      break;
+    case 'join':
+    case 'apply':
+    case 'except':
+    case 'intersect':
+      scanned(plan.left, into);
+      scanned(plan.right, into);
+      break;
+    case 'union':
+      for (const input of plan.inputs) scanned(input, into);
+      break;
+    default:
+      scanned(plan.input, into);
+  }
+  return into;
+}
