@@ -69,3 +69,22 @@ function readable(text: string): string {
     .map((value) => (value === '\u0000' ? 'NULL' : value))
     .join(' | ');
 }
+
+/** What two answers differ in, a few rows of it. */
+export function difference(expected: RowBag, actual: RowBag): string {
+  const lines = [
+    `${expected.size} rows expected, ${actual.size} there`,
+    shown('missing', expected, actual),
+    shown('wrong', actual, expected),
+  ];
+  return lines.filter((line) => line !== '').join('\n');
+}
+
+function shown(title: string, bag: RowBag, other: RowBag): string {
+  const more = bag.without(other);
+  return more
+    .slice(0, 8)
+    .map(({ row, count }) => `  ${title}: ${count > 1 ? `${count} × ` : ''}${row}`)
+    .concat(more.length > 8 ? [`  … ${more.length - 8} more`] : [])
+    .join('\n');
+}

@@ -124,7 +124,8 @@ export class ExpressionMaker {
       // A bare literal would be a position or a constant.
       if (typeof key !== 'string' || !/^['\d(]/.test(key)) first.push(optional(key, this.#direction(), ', '));
     }
-    return sequence(...first, list(scope.order.map((key) => sequence(key, this.#direction()))));
+    // Not a list: were one of them dropped, there would be several answers.
+    return sequence(...first, ...joined(scope.order.map((key) => sequence(key, this.#direction()))));
   }
 
   #direction(): string {
@@ -189,6 +190,11 @@ export class ExpressionMaker {
     const text = this.#chance.of(pools[type as ColumnTypeName]);
     return ['int2', 'int4', 'int8', 'numeric', 'float8'].includes(type) ? `(${text})` : quoted(text);
   }
+}
+
+/** With commas between them. */
+export function joined(parts: readonly Sql[]): Sql[] {
+  return parts.flatMap((part, index) => (index === 0 ? [part] : [', ', part]));
 }
 
 function renderable(sql: Sql): string {

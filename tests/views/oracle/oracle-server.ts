@@ -37,6 +37,7 @@ export class OracleServer {
     await client.query(
       `SET jit = off; SET plan_cache_mode = force_generic_plan; SET TimeZone = 'UTC'; SET synchronous_commit = off; SET statement_timeout = '20s'`,
     );
+    // Row types of the case's own tables are not among them: a whole row.
     const { rows } = await client.query<{ oid: string; name: string }>(
       `SELECT oid::text, format_type(oid, NULL) AS name FROM pg_type`,
     );
@@ -110,7 +111,7 @@ export class OracleServer {
     if (!answers) {
       const columns = result.fields.map((field) => ({
         name: field.name,
-        type: this.#types.get(field.dataTypeID) ?? '?',
+        type: this.#types.get(field.dataTypeID) ?? 'record',
       }));
       answers = { columns, rows: [], failure: null };
       queries.set(name, answers);

@@ -1,5 +1,5 @@
 import type { Chance } from './chance.ts';
-import { ExpressionMaker } from './expressions.ts';
+import { ExpressionMaker, joined } from './expressions.ts';
 import type { Atom, Scope } from './expressions.ts';
 import { FromMaker } from './from.ts';
 import type { Item, Source } from './from.ts';
@@ -156,7 +156,17 @@ export class QueryMaker {
       .map(({ sql }) => sql);
     if (keys.length === 0) return query(types, 'SELECT ', selection, from, where);
     const order = [...keys, ...(chance.maybe(0.5) ? [this.#expressions.totalOrder(scope, 1)] : scope.order)];
-    return query(types, 'SELECT DISTINCT ON (', list(keys), ') ', selection, from, where, ' ORDER BY ', list(order));
+    return query(
+      types,
+      'SELECT DISTINCT ON (',
+      list(keys),
+      ') ',
+      selection,
+      from,
+      where,
+      ' ORDER BY ',
+      ...joined(order),
+    );
   }
 
   #grouped({ from, where, scope, options }: Shape): MadeQuery {

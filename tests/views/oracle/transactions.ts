@@ -33,6 +33,10 @@ export class Contents {
     return [...(this.#rows[table] ?? new Map<string, TextRow>()).values()];
   }
 
+  row(table: number, key: string): TextRow | undefined {
+    return this.#rows[table]?.get(key);
+  }
+
   apply(operations: readonly Operation[]): AppliedTransaction {
     const sql: string[] = [];
     const changes = new Map<string, { rows: TextRow[]; weights: number[] }>();
@@ -66,14 +70,17 @@ export class Contents {
 
 /** Inserts into one table after another become one statement. */
 function joined(statements: readonly string[]): string {
-  const result: string[] = [];
+  const result: string[][] = [];
+  let head = '';
   for (const text of statements) {
-    const [head, tail] = text.split(' VALUES ', 2);
-    const last = result.at(-1);
-    if (tail !== undefined && last?.startsWith(`${head} VALUES `)) result[result.length - 1] = `${last}, ${tail}`;
-    else result.push(text);
+    const at = text.indexOf(' VALUES ');
+    const start = at === -1 ? '' : text.slice(0, at + 8);
+    if (start !== '' && start === head && (result.at(-1)?.length ?? 0) < 500)
+      result.at(-1)?.push(text.slice(start.length));
+    else result.push([text]);
+    head = start;
   }
-  return result.map((text) => `${text};\n`).join('');
+  return result.map((texts) => `${texts.join(', ')};\n`).join('');
 }
 
 function statement(table: TestTable, old: TextRow | undefined, row: TextRow | undefined): string {
