@@ -1,3 +1,9 @@
+import { Ids, rewritePlan } from './columns.ts';
+import { inKeyOrder } from './collection-order.ts';
+import { decorrelate } from './decorrelate.ts';
+import { prune } from './prune.ts';
+import { pushDown } from './push-down.ts';
+import { simplify } from './simplify.ts';
 import type { Plan } from './plan.ts';
 
 /**
@@ -6,5 +12,8 @@ import type { Plan } from './plan.ts';
  * times (a CTE) stays one object.
  */
 export function optimise(plan: Plan): Plan {
-  return plan;
+  const simple = rewritePlan(plan, simplify);
+  const flat = inKeyOrder(decorrelate(simple, Ids.after(simple)));
+  const early = pushDown(prune(flat));
+  return prune(rewritePlan(early, simplify));
 }
