@@ -15,7 +15,7 @@ import type { Days, Micros } from './calendar.ts';
 import { centuryOf, decadeOf, millenniumOf, unitOf, unitUnsupported } from './datetime-units.ts';
 import type { Interval } from './interval.ts';
 import { isFiniteInterval } from './interval.ts';
-import { addNumeric, Numeric, numericInfinity, numericMinusInfinity } from './numeric.ts';
+import { addNumeric, Numeric, numericInfinity, numericMinusInfinity, roundNumeric } from './numeric.ts';
 import { divideNumeric } from './numeric-division.ts';
 
 /** extract(field from …): numerics with the scales that PostgreSQL gives them. null where an infinite value has no such field. */
@@ -54,13 +54,13 @@ export function extractTimestamptz(field: string, micros: Micros): Numeric | nul
 
 function extract(field: string, micros: Micros, type: string): Numeric | null {
   const unit = unitOf(field, type);
-  if (zoneFields.has(unit) && type !== 'timestamp with time zone') throw unitUnsupported(field, type);
   if (micros === Infinity || micros === -Infinity) return infiniteField(unit, micros);
+  if (zoneFields.has(unit) && type !== 'timestamp with time zone') throw unitUnsupported(field, type);
   if (zoneFields.has(unit)) return new Numeric(0, 0);
   const days = dayOf(micros);
   const time = timeOf(micros, days);
   if (timeFields.has(unit)) return timeField(unit, time);
-  if (unit === 'epoch') return new Numeric(microsOf(BigInt(micros) - unixEpochMicros), 6);
+  if (unit === 'epoch') return epochOf(micros);
   if (unit === 'julian') {
     return addNumeric(
       new Numeric(days + julianOfEpoch, 0),
@@ -68,6 +68,15 @@ function extract(field: string, micros: Micros, type: string): Numeric | null {
     );
   }
   return new Numeric(dateField(unit, days), 0);
+}
+
+/** Where the count of microseconds since 1970 leaves 64 bits, PostgreSQL divides numerics, whose quotient has fewer digits. */
+const epochEnd = 9_223_372_036_854_775_807n + unixEpochMicros;
+
+function epochOf(micros: Micros): Numeric {
+  const since = BigInt(micros) - unixEpochMicros;
+  if (micros <= epochEnd) return new Numeric(microsOf(since), 6);
+  return roundNumeric(divideNumeric(new Numeric(microsOf(since), 0), new Numeric(1_000_000, 0)), 6);
 }
 
 function infiniteField(unit: string, value: number): Numeric | null {

@@ -64,9 +64,9 @@ function parse(format: string): FormatNode[] {
   const nodes: FormatNode[] = [];
   let at = 0;
   while (at < format.length) {
-    const prefix = format.startsWith('FM', at) || format.startsWith('fm', at);
+    // TM asks for localized names, which are not padded; in the C locale they are the same.
+    const prefix = /^(?:FM|fm|TM|tm)/.test(format.slice(at, at + 2));
     if (prefix) at += 2;
-    else if (format.startsWith('TM', at)) at += 2;
     const key = byFirst.get(format.charAt(at))?.find((candidate) => format.startsWith(candidate, at));
     if (key !== undefined) {
       at += key.length;

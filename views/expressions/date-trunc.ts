@@ -90,6 +90,7 @@ export function truncateInterval(field: string, value: Interval): Interval {
   const unit = unitOf(field, 'interval');
   const months = monthUnits.get(unit);
   const size = timeUnits.get(unit);
+  if (unit === 'week' && !isFiniteInterval(value)) return value;
   if (months === undefined && size === undefined) throw unitUnsupported(field, 'interval');
   if (!isFiniteInterval(value)) return value;
   if (months !== undefined) {

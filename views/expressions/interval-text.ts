@@ -2,7 +2,9 @@ import { RowError } from './expression.ts';
 import { addMicros, microsOf, microsPerDay, microsPerHour, microsPerMinute, microsPerSecond } from './calendar.ts';
 import type { Micros } from './calendar.ts';
 import {
+  allIntervalFields,
   infiniteInterval,
+  intervalFields,
   isFiniteInterval,
   Interval,
   minusInfiniteInterval,
@@ -57,8 +59,11 @@ function two(value: number): string {
   return value < 10 ? `0${value}` : String(value);
 }
 
-/** Any text that PostgreSQL takes for an interval in its usual styles. RowError 22007 and 22008 in its words. */
-export function parseInterval(text: string): Interval {
+/**
+ * Any text that PostgreSQL takes for an interval in its usual styles. RowError 22007 and 22008 in its words. `fields` are those of its
+ * type (`interval '90' day`): the last of them is the unit of a number without one.
+ */
+export function parseInterval(text: string, fields: number = allIntervalFields): Interval {
   const word = text.trim().toLowerCase();
   if (word === 'infinity' || word === '+infinity') return infiniteInterval;
   if (word === '-infinity') return minusInfiniteInterval;
@@ -69,7 +74,7 @@ export function parseInterval(text: string): Interval {
   const ago = tokens.at(-1) === 'ago';
   if (ago) tokens.pop();
   if (tokens.length === 0) throw parts.invalid();
-  addTokens(tokens, parts);
+  addTokens(tokens, parts, fields);
   const value = parts.interval();
   return ago ? newInterval(-value.months, -value.days, -value.micros as Micros) : value;
 }
@@ -89,13 +94,13 @@ function tokensOf(text: string): string[] | null {
   return tokens;
 }
 
-function addTokens(tokens: readonly string[], parts: Parts): void {
+function addTokens(tokens: readonly string[], parts: Parts, fields: number): void {
   for (let index = 0; index < tokens.length; index++) {
     const token = tokens[index] as string;
     const next = tokens[index + 1];
     if (/^[a-zµ]/.test(token)) throw parts.invalid();
     if (token.includes(':')) {
-      parts.addTime(token);
+      parts.addTime(token, fields === (intervalFields.minute | intervalFields.second));
     } else if (/\d-\d/.test(token)) {
       const [, sign, years, months] = /^([+-]?)(\d+)-(\d+)$/.exec(token) ?? [];
       if (Number(months) > 11) throw parts.outOfRange();
@@ -107,11 +112,20 @@ function addTokens(tokens: readonly string[], parts: Parts): void {
     } else if (next !== undefined && next.includes(':')) {
       parts.addUnit(token, 'day');
     } else if (next === undefined) {
-      parts.addUnit(token, 'second');
+      parts.addUnit(token, lastOf(fields));
     } else {
       throw parts.invalid();
     }
   }
+}
+
+/** The smallest of the fields. */
+function lastOf(fields: number): string {
+  if (fields === allIntervalFields || fields >= intervalFields.second) return 'second';
+  if (fields >= intervalFields.minute) return 'minute';
+  if (fields >= intervalFields.hour) return 'hour';
+  if (fields >= intervalFields.day) return 'day';
+  return fields === intervalFields.year ? 'year' : 'month';
 }
 
 /** ISO 8601: `P1Y2M3DT4H5M6S`, `P1W`. */
@@ -189,12 +203,12 @@ class Parts {
     else this.months += roundEven(fraction * months);
   }
 
-  addTime(token: string): void {
+  addTime(token: string, isMinutes: boolean): void {
     const match = /^([+-]?)(\d+):(\d+)(?::(\d+))?(?:\.(\d*))?$/.exec(token);
     if (match === null) throw this.invalid();
     const [, sign, first = '', second = '', third, fraction = ''] = match;
     // `1:02.5` is minutes and seconds, `1:02` hours and minutes.
-    const shifted = third === undefined && token.includes('.');
+    const shifted = third === undefined && (isMinutes || token.includes('.'));
     const hours = shifted ? 0 : Number(first);
     const minutes = Number(shifted ? first : second);
     const seconds = Number(shifted ? second : (third ?? 0));

@@ -125,7 +125,7 @@ export function timestampDifference(a: Micros, b: Micros): Interval {
     if (Number.isNaN(difference)) throw outOfRange();
     return difference > 0 ? infiniteInterval : minusInfiniteInterval;
   }
-  return justifyHours(new Interval(0, 0, subtractMicros(a, b)));
+  return justifyHours(newInterval(0, 0, subtractMicros(a, b)));
 }
 
 function finite(micros: Micros): boolean {
@@ -288,4 +288,42 @@ export function ageBetween(a: Micros, b: Micros): Interval {
   }
   const age = newInterval(months, days, micros);
   return swapped ? negateInterval(age) : age;
+}
+
+/** Fields of an interval type (`interval day to second`), as bits of its modifier. */
+export const intervalFields = { month: 2, year: 4, day: 8, hour: 1024, minute: 2048, second: 4096 } as const;
+export const allIntervalFields = 0x7fff;
+
+/** Cut to the fields and the precision of a type modifier: the fields in its lower half, the precision in the upper. */
+export function fitInterval(value: Interval, typmod: number): Interval {
+  if (!isFiniteInterval(value)) return value;
+  const fields = typmod & 0xffff;
+  const { months, days, micros } = value;
+  if (fields !== allIntervalFields) {
+    if (fields === intervalFields.year) return new Interval(months - (months % 12), 0, 0);
+    if (fields < intervalFields.day) return new Interval(months, 0, 0);
+    if (fields === intervalFields.day) return new Interval(months, days, 0);
+    if (fields < intervalFields.minute) return new Interval(months, days, cut(micros, 3_600_000_000));
+    if (fields < intervalFields.second) return new Interval(months, days, cut(micros, 60_000_000));
+  }
+  return newInterval(months, days, roundMicros(micros, typmod >>> 16));
+}
+
+function cut(micros: Micros, unit: number): Micros {
+  return typeof micros === 'number' ? micros - (micros % unit) + 0 : microsOf(micros - (micros % BigInt(unit)));
+}
+
+/** Rounds to a number of digits of the second, half away from zero. */
+export function roundMicros(micros: Micros, precision: number): Micros {
+  if (micros === Infinity || micros === -Infinity || precision >= 6 || precision < 0) return micros;
+  const unit = 10 ** (6 - precision);
+  if (typeof micros === 'number') {
+    const size = Math.abs(micros);
+    const rounded = size - (size % unit) + (size % unit >= unit / 2 ? unit : 0);
+    return micros < 0 ? 0 - rounded : rounded;
+  }
+  const bigUnit = BigInt(unit);
+  const size = micros < 0n ? -micros : micros;
+  const rounded = ((size + bigUnit / 2n) / bigUnit) * bigUnit;
+  return microsOf(micros < 0n ? -rounded : rounded);
 }

@@ -1,6 +1,6 @@
 import { present } from '../../base/assert.ts';
 import { SqlError } from '../sql/sql-error.ts';
-import { sameType, typeName } from '../type.ts';
+import { sameType, sqlScalar, typeName } from '../type.ts';
 import type { SqlType } from '../type.ts';
 import type { Value } from '../value.ts';
 import { conversionOf, typeId } from './bound-function.ts';
@@ -9,6 +9,8 @@ import { RowError } from './expression.ts';
 import type { Expression } from './expression.ts';
 import { formOf, inputOf } from './forms.ts';
 import type { CastContext, Native } from './functions/definition.ts';
+import { fitInterval } from './interval.ts';
+import { parseInterval, writeInterval } from './interval-text.ts';
 import { typmodOf } from './registry.ts';
 import { castPath, isUnknown } from './resolve-types.ts';
 import type { CastPath } from './resolve-types.ts';
@@ -25,8 +27,28 @@ export function castTo(
   location: number,
   typmod?: number,
 ): Expression {
+  if (typmod !== undefined && arg.kind === 'literal' && isUnknown(arg.type) && isInterval(type)) {
+    const literal = intervalLiteral(arg.value, typmod, location);
+    if (literal !== null) return literal;
+  }
   const converted = convert(arg, type, context, location);
   return typmod === undefined ? converted : fit(converted, typmod, context === 'explicit', location);
+}
+
+function isInterval(type: SqlType): boolean {
+  return type.kind === 'scalar' && type.name === 'interval';
+}
+
+/** `interval '90' day`: the type's fields say what a number without a unit counts. */
+function intervalLiteral(value: Value, typmod: number, location: number): Expression | null {
+  if (value === null) return null;
+  try {
+    const interval = fitInterval(parseInterval(String(value), typmod & 0xffff), typmod);
+    return { kind: 'literal', value: writeInterval(interval), type: sqlScalar('interval') };
+  } catch (error) {
+    if (error instanceof RowError) throw new SqlError(error.message, location);
+    throw error;
+  }
 }
 
 function convert(arg: Expression, type: SqlType, context: CastContext, location: number): Expression {

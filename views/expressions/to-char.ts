@@ -176,7 +176,7 @@ function isoYear(of: Fields): number {
 function dayField(key: string, fill: boolean, of: Fields): string | null {
   switch (key) {
     case 'DDD':
-      return padded(of.kind === 'interval' ? (of.year * 12 + of.month) * 30 + of.day : dayOfYear(of), 3, fill);
+      return fill ? String(dayNumber(of)) : cPadded(dayNumber(of), 3);
     case 'IDDD':
       refuseInterval(of);
       return padded(of.days - isoWeekStart(isoYear(of), 1) + 1, 3, fill);
@@ -187,11 +187,7 @@ function dayField(key: string, fill: boolean, of: Fields): string | null {
       refuseInterval(of);
       return String(dayOfWeek(of.days) || 7);
     case 'WW':
-      return padded(
-        Math.trunc(((of.kind === 'interval' ? (of.year * 12 + of.month) * 30 + of.day : dayOfYear(of)) - 1) / 7) + 1,
-        2,
-        fill,
-      );
+      return week(Math.trunc((dayNumber(of) - 1) / 7) + 1, fill);
     case 'IW':
       refuseInterval(of);
       return padded(isoWeekOf(of.days).week, 2, fill);
@@ -205,7 +201,13 @@ function dayField(key: string, fill: boolean, of: Fields): string | null {
   }
 }
 
-function dayOfYear(of: Fields): number {
+function week(value: number, fill: boolean): string {
+  return fill ? String(value) : cPadded(value, 2);
+}
+
+/** tm_yday; of an interval all its days, in 32 bits. */
+function dayNumber(of: Fields): number {
+  if (of.kind === 'interval') return ((of.year * 12 + of.month) * 30 + of.day) | 0;
   return of.days - daysOf(of.year, 1, 1) + 1;
 }
 

@@ -13,7 +13,13 @@ import {
   writeTimestamp,
   writeTimestamptz,
 } from '../timestamp-text.ts';
+import type { Interval } from '../interval.ts';
 import type { Input, NativeForm } from '../forms.ts';
+
+/** Without a second argument, whoever calls it. */
+function readInterval(text: string): Interval {
+  return parseInterval(text);
+}
 
 /** Dates: days; times: microseconds since midnight; timestamps: Micros (../calendar.ts); intervals: Interval (../interval.ts). */
 export const dateForms = {
@@ -21,7 +27,7 @@ export const dateForms = {
   time: { read: readTime, write: writeTime },
   timestamp: { read: readTimestamp, write: writeTimestamp },
   timestamptz: { read: readTimestamptz, write: writeTimestamptz },
-  interval: { read: parseInterval, write: writeInterval },
+  interval: { read: readInterval, write: writeInterval },
 } satisfies Record<string, NativeForm>;
 
 export const dateInputs = {
@@ -29,5 +35,5 @@ export const dateInputs = {
   time: parseTime,
   timestamp: parseTimestamp,
   timestamptz: parseTimestamptz,
-  interval: parseInterval,
+  interval: readInterval,
 } satisfies Record<string, Input>;

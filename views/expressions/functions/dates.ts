@@ -10,8 +10,9 @@ import {
   isFiniteInterval,
   multiplyInterval,
   negateInterval,
-  newInterval,
+  fitInterval,
   roundEven,
+  roundMicros,
   subtractIntervals,
   timestampDifference,
 } from '../interval.ts';
@@ -110,6 +111,10 @@ function subtractDates(a: Days, b: Days): number {
   return difference;
 }
 
+function subtractFromTimestamp(micros: Micros, by: Interval): Micros {
+  return addToTimestamp(micros, negateInterval(by));
+}
+
 /** date → timestamp; the range of dates is the larger one. */
 export function midnight(days: Days): Micros {
   if (!Number.isFinite(days)) return days;
@@ -160,11 +165,16 @@ function timeOfInterval(value: Interval): number {
   return time < 0 ? time + microsPerDay : time + 0;
 }
 
+/** TimeZone is UTC: only the text differs. */
+function sameMoment(micros: Micros): Micros {
+  return micros;
+}
+
 export const dateCasts: readonly CastDefinition[] = [
   defineCast('date', 'timestamp', 'implicit', midnight, { mayFail: true }),
   defineCast('date', 'timestamptz', 'implicit', midnight, { mayFail: true }),
-  defineCast('timestamp', 'timestamptz', 'implicit', null),
-  defineCast('timestamptz', 'timestamp', 'assignment', null),
+  defineCast('timestamp', 'timestamptz', 'implicit', sameMoment),
+  defineCast('timestamptz', 'timestamp', 'assignment', sameMoment),
   defineCast('timestamp', 'date', 'assignment', dateOfTimestamp),
   defineCast('timestamptz', 'date', 'assignment', dateOfTimestamp),
   defineCast('timestamp', 'time', 'assignment', timeOfTimestamp),
@@ -173,31 +183,11 @@ export const dateCasts: readonly CastDefinition[] = [
   defineCast('interval', 'time', 'assignment', timeOfInterval, { mayFail: true }),
 ];
 
-/** Rounds to a number of digits of the second, half away from zero. */
-function roundMicros(micros: Micros, precision: number): Micros {
-  if (micros === Infinity || micros === -Infinity || precision >= 6 || precision < 0) return micros;
-  const unit = 10 ** (6 - precision);
-  if (typeof micros === 'number') {
-    const size = Math.abs(micros);
-    const rounded = size - (size % unit) + (size % unit >= unit / 2 ? unit : 0);
-    return micros < 0 ? 0 - rounded : rounded;
-  }
-  const bigUnit = BigInt(unit);
-  const size = micros < 0n ? -micros : micros;
-  const rounded = ((size + bigUnit / 2n) / bigUnit) * bigUnit;
-  return microsOf(micros < 0n ? -rounded : rounded);
-}
-
 export const dateTypmods: readonly TypmodDefinition[] = [
-  { type: 'timestamp', mayFail: true, apply: (micros: Micros, p: number) => checkTimestamp(roundMicros(micros, p)) },
-  { type: 'timestamptz', mayFail: true, apply: (micros: Micros, p: number) => checkTimestamp(roundMicros(micros, p)) },
+  { type: 'timestamp', mayFail: false, apply: roundMicros },
+  { type: 'timestamptz', mayFail: false, apply: roundMicros },
   { type: 'time', mayFail: false, apply: (time: number, p: number) => roundMicros(time, p) },
-  {
-    type: 'interval',
-    mayFail: true,
-    apply: (value: Interval, p: number) =>
-      isFiniteInterval(value) ? newInterval(value.months, value.days, roundMicros(value.micros, p)) : value,
-  },
+  { type: 'interval', mayFail: true, apply: fitInterval },
 ];
 
 /** to_timestamp(double precision): seconds since 1970. */
