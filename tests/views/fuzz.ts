@@ -68,8 +68,7 @@ async function fuzz(client: Client): Promise<void> {
 async function tpch(client: Client): Promise<void> {
   const scale = Number(values.scale);
   const refreshes = Number(values.refreshes);
-  const say = (line: string): void => console.log(line);
-  const result = await runTpch({ client, store: new MemoryStore(), scale, seed: first, refreshes, say });
+  const result = await runTpch({ client, store: new MemoryStore(), scale, seed: first, refreshes, say: console.log });
   for (const [name, reason] of result.refused) console.log(`${name} refused: ${reason}`);
   for (const [name, reason] of result.wrong) console.log(`${name} WRONG ${reason}`);
   if (result.empty.length > 0) console.log(`without a row: ${result.empty.join(', ')}`);

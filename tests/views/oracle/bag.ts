@@ -25,8 +25,8 @@ export class RowBag {
   without(other: RowBag): { readonly row: string; readonly count: number }[] {
     const more: { row: string; count: number }[] = [];
     for (const [row, count] of this.#counts) {
-      const difference = count - (other.#counts.get(row) ?? 0);
-      if (difference > 0) more.push({ row: readable(row), count: difference });
+      const surplus = count - (other.#counts.get(row) ?? 0);
+      if (surplus > 0) more.push({ row: readable(row), count: surplus });
     }
     for (const [row, count] of other.#counts) {
       if (count < 0 && !this.#counts.has(row)) more.push({ row: readable(row), count: -count });

@@ -45,8 +45,10 @@ export class TpchData {
       return words.nations.map(([nation, region], key) => padded(name, [key, nation, region, this.#comment(20)]));
     }
     if (name === 'partsupp') return keys(this.counts.part).flatMap((part) => this.#suppliersOf(part));
-    const make = { supplier: this.#supplier, part: this.#part, customer: this.#customer }[name];
-    return keys(this.counts[name]).map((key) => make.call(this, key));
+    return keys(this.counts[name]).map((key) => {
+      if (name === 'supplier') return this.#supplier(key);
+      return name === 'part' ? this.#part(key) : this.#customer(key);
+    });
   }
 
   /** The key of the nth order: 8 of every 32 are used, the next 8 are for refreshes. */

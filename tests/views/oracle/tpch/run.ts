@@ -1,6 +1,6 @@
 import type { Client, QueryArrayResult } from 'pg';
 import { isTidemarkError, messageOf } from '../../../../base/errors.ts';
-import { Delta } from '../../../../views/delta.ts';
+import type { Delta } from '../../../../views/delta.ts';
 import type { Engine } from '../../../../views/engine.ts';
 import { textOf, valueOf } from '../../../../views/expressions/text.ts';
 import { buildEngine } from '../../../../views/plan/lower.ts';
