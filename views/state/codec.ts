@@ -163,10 +163,16 @@ export class ValueReader {
     return this;
   }
 
+  /** Arrays are made as long as they are: one that grows by `push` has room for sixteen more. */
   row(columns: number): Value[] {
+    if (columns === 1) return [this.value()];
+    if (columns === 2) return [this.value(), this.value()];
+    if (columns === 3) return [this.value(), this.value(), this.value()];
+    if (columns === 4) return [this.value(), this.value(), this.value(), this.value()];
+    if (columns === 5) return [this.value(), this.value(), this.value(), this.value(), this.value()];
     const row: Value[] = [];
     for (let index = 0; index < columns; index++) row.push(this.value());
-    return row;
+    return row.slice();
   }
 
   value(): Value {

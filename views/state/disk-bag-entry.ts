@@ -9,8 +9,8 @@ import { recordBytes } from './disk-records.ts';
 import type { ArrangementSpec } from './port.ts';
 
 /** Bytes of an entry in memory beside its rows, and of a row beside its values. */
-const entryBytes = 300;
-const rowBytes = 24;
+const entryBytes = 800;
+const rowBytes = 48;
 /** A bag of more than one row and more bytes than this is spread: LMDB gives longer values pages of their own. */
 const inlineBytesMax = 1800;
 /** A spread bag is put together again when it has no more rows than this, in half of these bytes. */
@@ -28,6 +28,13 @@ const digestBytes = 16;
 /** State number, tag, SHA-256: where a hashed key ends. */
 const hashedKeyEnd = 4 + 1 + 32;
 const tagHashedKey = 0x1f;
+
+interface OnWay {
+  readonly rows: Row[];
+  readonly weights: number[];
+}
+
+const noRows: { row: Row; weight: number }[] = [];
 
 /** What an arrangement knows of one key. */
 export class BagEntry implements DiskEntry {
@@ -48,9 +55,9 @@ export class BagEntry implements DiskEntry {
   #total = 0;
   #size = 0;
   /** Rows added to a spread bag that is not loaded, in the order in which they came. */
-  #waiting: { row: Row; weight: number }[] = [];
+  #waiting: { row: Row; weight: number }[] = noRows;
   /** Rows of such a bag in order, with the weights that a write not yet done gives them (0: takes them out). */
-  #onWay: { rows: Row[]; weights: number[] } = { rows: [], weights: [] };
+  #onWay: OnWay | null = null;
   /** Length of the entry's value on disk; 0 when there is none. */
   #storedBytes = 0;
 
@@ -114,6 +121,7 @@ export class BagEntry implements DiskEntry {
     const { cache } = this.#context;
     if (this.bag === null || this.bag.size > gatherRowsMax) this.#context.dirtyRows++;
     if (this.bag === null) {
+      if (this.#waiting === noRows) this.#waiting = [];
       this.#waiting.push({ row, weight });
       this.#total += weight;
       cache.grow(this, rowBytes + recordBytes(row));
@@ -140,10 +148,9 @@ export class BagEntry implements DiskEntry {
       const row = reader.row(types.length);
       if (this.#onWayOf(row) === undefined) found.push({ row, weight });
     }
-    const { rows, weights } = this.#onWay;
-    for (let index = 0; index < rows.length; index++) {
-      const weight = weights[index] as number;
-      if (weight !== 0) found.push({ row: rows[index] as Row, weight });
+    for (const [index, row] of this.#onWay?.rows.entries() ?? []) {
+      const weight = this.#onWay?.weights[index] ?? 0;
+      if (weight !== 0) found.push({ row, weight });
     }
     found.sort((a, b) => compare(a.row, b.row));
     const bag = new DiskBag();
@@ -153,8 +160,8 @@ export class BagEntry implements DiskEntry {
       true,
     );
     for (const { row, weight } of this.#waiting) bag.add(row, weight, compare);
-    this.#waiting = [];
-    this.#onWay = { rows: [], weights: [] };
+    this.#waiting = noRows;
+    this.#onWay = null;
     this.bag = bag;
     cache.grow(this, entryBytes + bagBytes(bag) - this.bytes);
     return bag;
@@ -235,9 +242,9 @@ export class BagEntry implements DiskEntry {
   /** Looks up each row that was added and puts its new weight. */
   #flushWaiting(): void {
     const { compare } = this.#spec;
-    if (this.#context.cache.isWritten(this.write)) this.#onWay = { rows: [], weights: [] };
+    if (this.#context.cache.isWritten(this.write)) this.#onWay = null;
     const waiting = this.#waiting.toSorted((a, b) => compare(a.row, b.row));
-    this.#waiting = [];
+    this.#waiting = noRows;
     for (let index = 0; index < waiting.length;) {
       const { row } = waiting[index] as { row: Row };
       let sum = 0;
@@ -260,14 +267,13 @@ export class BagEntry implements DiskEntry {
   }
 
   #onWayOf(row: Row): number | undefined {
-    const { rows, weights } = this.#onWay;
-    if (rows.length === 0) return undefined;
-    const at = indexOfRow(rows, row, this.#spec.compare);
-    return at < 0 ? undefined : weights[at];
+    if (this.#onWay === null) return undefined;
+    const at = indexOfRow(this.#onWay.rows, row, this.#spec.compare);
+    return at < 0 ? undefined : this.#onWay.weights[at];
   }
 
   #takeOnWay(row: Row, weight: number): void {
-    const { rows, weights } = this.#onWay;
+    const { rows, weights } = (this.#onWay ??= { rows: [], weights: [] });
     const at = indexOfRow(rows, row, this.#spec.compare);
     if (at >= 0) weights[at] = weight;
     else {

@@ -13,14 +13,17 @@ export interface DiskChunk extends BagChunk {
   dirty: boolean;
 }
 
+/** Shared by all that have none: never changed. */
+const none: never[] = [];
+
 /** The rows under one key in memory, which know how they differ from those on disk. */
 export class DiskBag implements Bag {
   readonly chunks: DiskChunk[] = [];
   total = 0;
   size = 0;
   /** Rows on disk that are gone, in order, with the weights that they have there. */
-  readonly goneRows: Row[] = [];
-  readonly goneBases: number[] = [];
+  goneRows: Row[] = none;
+  goneBases: number[] = none;
 
   /** Fills an empty bag with rows in order. `spread`: each of them is on disk by itself, with its weight. */
   take(rows: readonly Row[], weights: readonly number[], spread: boolean): void {
@@ -55,8 +58,8 @@ export class DiskBag implements Bag {
 
   /** Says that each row is on disk by itself, as it is in memory; or, without `spread`, that none is. */
   settle(spread: boolean): void {
-    this.goneRows.length = 0;
-    this.goneBases.length = 0;
+    this.goneRows = none;
+    this.goneBases = none;
     for (const chunk of this.chunks) {
       if (spread && !chunk.dirty) continue;
       chunk.dirty = false;
@@ -77,6 +80,7 @@ export class DiskBag implements Bag {
     const base = bases[index] as number;
     if (base !== 0) {
       const row = rows[index] as Row;
+      if (this.goneRows === none) [this.goneRows, this.goneBases] = [[], []];
       const at = ~indexOfRow(this.goneRows, row, compare);
       this.goneRows.splice(at, 0, row);
       this.goneBases.splice(at, 0, base);

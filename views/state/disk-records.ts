@@ -5,7 +5,7 @@ import { behind } from './disk-environment.ts';
 import type { Records } from './port.ts';
 
 /** Bytes of an entry in memory beside its record's values. */
-const entryBytes = 200;
+const entryBytes = 240;
 
 /** Records on disk. A value: its head, the key when that is hashed, a count of values, the values. */
 export class DiskRecords implements Records {
@@ -140,7 +140,7 @@ class RecordEntry implements DiskEntry {
 
 /** About the memory that values take. */
 export function recordBytes(values: readonly Value[]): number {
-  let bytes = 32;
-  for (const value of values) bytes += typeof value === 'string' ? 32 + value.length : 8;
+  let bytes = 48;
+  for (const value of values) bytes += typeof value === 'string' ? 40 + value.length : 8;
   return bytes;
 }
