@@ -1,6 +1,7 @@
 import type { Expression } from './expression.ts';
 import type { BoundFunction, FunctionDefinition, Implementation } from './functions/definition.ts';
 import type { Candidate } from './resolve-candidates.ts';
+import { SqlError } from '../sql/sql-error.ts';
 import type { SqlType } from '../type.ts';
 
 /** Makes the call that a resolved overload and its arguments, already cast, are. */
@@ -21,12 +22,21 @@ export function callOf(
     strict: overload.strict,
     mayFail: overload.mayFail,
     isEquality: overload.isEquality,
-    implementation: inline === null ? overload.bind(types, result) : null,
+    implementation: inline === null ? bindAt(candidate, result, location) : null,
     inline,
     nativeArgs: candidate.declared.map(isNative),
     nativeResult: !pseudoResults.has(overload.result),
   };
   return { kind: 'call', fn, args, type: result, location };
+}
+
+function bindAt(candidate: Candidate<FunctionDefinition>, result: SqlType, location: number): Implementation {
+  try {
+    return candidate.overload.bind(candidate.types, result);
+  } catch (error) {
+    if (!(error instanceof SqlError) || error.location !== null) throw error;
+    throw new SqlError(error.message, location, error.hint);
+  }
 }
 
 function isNative(type: SqlType | null): boolean {

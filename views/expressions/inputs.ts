@@ -28,11 +28,17 @@ export function inputInt8(text: string): number | bigint {
 function inputInteger(text: string, type: string, bits: number): bigint {
   const body = trimSpaces(text);
   const parts = /^([+-]?)(0[xX](?:_?[0-9a-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+|\d+(?:_\d+)*)$/.exec(body);
-  if (parts === null) throw invalid(type, text);
+  if (parts === null) throw isTooLong(body, bits) ? outOfRange(text, type) : invalid(type, text);
   const size = BigInt((parts[2] ?? '').replaceAll('_', '').toLowerCase());
   const value = parts[1] === '-' ? -size : size;
   if (BigInt.asIntN(bits, value) !== value) throw outOfRange(text, type);
   return value;
+}
+
+/** Whether the digits in front are too many before anything else is found wrong. */
+function isTooLong(body: string, bits: number): boolean {
+  const digits = /^[+-]?\d+/.exec(body);
+  return digits !== null && BigInt.asIntN(bits, BigInt(digits[0].replace('+', ''))) !== BigInt(digits[0].replace('+', ''));
 }
 
 export function inputNumeric(text: string): Numeric {

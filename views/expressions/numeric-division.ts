@@ -168,3 +168,24 @@ function powerSpecial(base: Numeric, exponent: Numeric): Numeric {
 function divisionByZero(): RowError {
   return new RowError('22012', 'division by zero');
 }
+
+export function gcdNumeric(a: Numeric, b: Numeric): Numeric {
+  if (isSpecial(a) || isSpecial(b)) return numericNaN;
+  const scale = Math.max(a.scale, b.scale);
+  return numeric(gcdOf(unscaledAt(a, scale), unscaledAt(b, scale)), scale);
+}
+
+export function lcmNumeric(a: Numeric, b: Numeric): Numeric {
+  if (isSpecial(a) || isSpecial(b)) return numericNaN;
+  const scale = Math.max(a.scale, b.scale);
+  const x = unscaledAt(a, scale);
+  const y = unscaledAt(b, scale);
+  return numeric(x === 0n || y === 0n ? 0n : magnitude((x / gcdOf(x, y)) * y), scale);
+}
+
+function gcdOf(a: bigint, b: bigint): bigint {
+  let x = magnitude(a);
+  let y = magnitude(b);
+  while (y !== 0n) [x, y] = [y, x % y];
+  return x;
+}

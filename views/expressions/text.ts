@@ -14,6 +14,7 @@ export function valueOf(text: string, type: SqlType): Value {
     case 'int8':
       return text.length < 16 ? Number(text) : integer(BigInt(text));
     case 'float4':
+      return Math.fround(floatOf(text));
     case 'float8':
       return floatOf(text);
     default:
@@ -41,20 +42,71 @@ function floatOf(text: string): number {
   return text === 'Infinity' ? Infinity : text === '-Infinity' ? -Infinity : NaN;
 }
 
-/** Shortest digits that give the value back; an exponent from 1e+15 on and below 1e-4, of two digits at least. */
+/**
+ * The shortest digits that are nearer to the value than to any other, half way not counting (JavaScript takes half way too); an
+ * exponent from 1e+15 on and below 1e-4, of two digits at least.
+ */
 export function float8Text(value: number): string {
   if (!Number.isFinite(value)) return String(value);
   if (value === 0) return Object.is(value, -0) ? '-0' : '0';
-  return layOut(value.toExponential(), 15);
+  const text = value.toExponential();
+  return layOut(Math.abs(value) > largestExact && isHalfWay(text, value) ? nearerDigits(value) : text, 15);
 }
+
+/** Between doubles that are not all integers half way has more digits than either side, and is never the shortest. */
+const largestExact = Number.MAX_SAFE_INTEGER;
+
+function isHalfWay(exponential: string, value: number): boolean {
+  const decimal = exactOf(exponential);
+  const exact = BigInt(value);
+  if (decimal === exact) return false;
+  // The other double that is as near is found by going twice as far.
+  return (
+    BigInt(Number(2n * decimal - exact)) === 2n * decimal - exact && isNeighbour(Number(2n * decimal - exact), value)
+  );
+}
+
+function isNeighbour(a: number, b: number): boolean {
+  const middle = a / 2 + b / 2;
+  return middle === a || middle === b;
+}
+
+function nearerDigits(value: number): string {
+  for (let digits = 1; digits < 17; digits++) {
+    const text = value.toExponential(digits - 1);
+    if (Number(text) === value && !isHalfWay(text, value)) return text;
+  }
+  return value.toExponential(16);
+}
+
+/** Of `d.ddde+x` that is an integer. */
+function exactOf(exponential: string): bigint {
+  const at = exponential.indexOf('e');
+  const digits = exponential.slice(0, at).replace('.', '');
+  const fraction = digits.length - (digits.startsWith('-') ? 2 : 1);
+  return BigInt(digits) * 10n ** BigInt(Number(exponential.slice(at + 1)) - fraction);
+}
+
+const single = new Float32Array(1);
+const singleBits = new Uint32Array(single.buffer);
 
 /** As float8Text, with the digits that single precision needs, and an exponent from 1e+06 on. */
 export function float4Text(value: number): string {
   if (!Number.isFinite(value)) return String(value);
   if (value === 0) return Object.is(value, -0) ? '-0' : '0';
+  const size = Math.abs(value);
+  single[0] = size;
+  const bits = singleBits[0] as number;
+  // Half way to the neighbours on both sides, which a double holds exactly.
+  singleBits[0] = bits - 1;
+  const low = (size + (single[0] as number)) / 2;
+  singleBits[0] = bits + 1;
+  const above = single[0] as number;
+  const high = Number.isFinite(above) ? (size + above) / 2 : size + (size - low);
   for (let digits = 1; digits < 9; digits++) {
     const text = value.toExponential(digits - 1);
-    if (Math.fround(Number(text)) === value) return layOut(text, 6);
+    const decimal = Math.abs(Number(text));
+    if (decimal > low && decimal < high) return layOut(text, 6);
   }
   return layOut(value.toExponential(8), 6);
 }

@@ -124,7 +124,7 @@ function numericOfFloat(value: number, digits: number): Numeric {
 }
 
 function trimmedExponent(text: string): string {
-  return text.replace(/\.?0*e/, 'e');
+  return text.includes('.') ? text.replace(/\.?0*e/, 'e') : text;
 }
 
 /** Of `d.ddd…50…0e±x` with the 5 right after the wanted digits: the even one of the two neighbours. */

@@ -1,3 +1,4 @@
+import { SqlError } from '../../sql/sql-error.ts';
 import type { AggregateFunction, ScalarFunction } from '../expression.ts';
 import type { SqlName, SqlType } from '../../type.ts';
 import type { Value } from '../../value.ts';
@@ -101,6 +102,16 @@ export function defineInline(
   options: DefinitionOptions = {},
 ): FunctionDefinition {
   return complete(name, args, result, neverCalled, inline, options);
+}
+
+/**
+ * An overload that PostgreSQL has and views do not: without it a call that means it would be taken for another one.
+ */
+export function refuse(name: string, args: readonly ArgType[], result: ArgType, hint: string): FunctionDefinition {
+  const bind = (): Implementation => {
+    throw new SqlError(`function ${name}(${args.join(', ')}) is not supported in views`, null, hint);
+  };
+  return complete(name, args, result, bind, null, {});
 }
 
 function complete(

@@ -28,8 +28,7 @@ export const floatFunctions: readonly FunctionDefinition[] = [
   define('floor', ['float8'], 'float8', Math.floor),
   define('ceil', ['float8'], 'float8', Math.ceil),
   define('ceiling', ['float8'], 'float8', Math.ceil),
-  // NaN is greater than 0 and less than nothing.
-  define('sign', ['float8'], 'float8', (value: number) => (Number.isNaN(value) ? 1 : Math.sign(value) + 0)),
+  define('sign', ['float8'], 'float8', (value: number) => Math.sign(value) || 0),
   define('sqrt', ['float8'], 'float8', squareRoot, { mayFail: true }),
   define('power', ['float8', 'float8'], 'float8', powerFloat, { mayFail: true }),
   define('pow', ['float8', 'float8'], 'float8', powerFloat, { mayFail: true }),

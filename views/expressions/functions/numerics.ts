@@ -14,7 +14,15 @@ import {
   truncateNumeric,
 } from '../numeric.ts';
 import type { Numeric } from '../numeric.ts';
-import { divideNumeric, powerNumeric, remainderNumeric, sqrtNumeric, wholeQuotient } from '../numeric-division.ts';
+import {
+  divideNumeric,
+  gcdNumeric,
+  lcmNumeric,
+  powerNumeric,
+  remainderNumeric,
+  sqrtNumeric,
+  wholeQuotient,
+} from '../numeric-division.ts';
 import { define, defineInline } from './definition.ts';
 import type { FunctionDefinition, TypmodDefinition } from './definition.ts';
 
@@ -59,6 +67,8 @@ export const numericFunctions: readonly FunctionDefinition[] = [
   define('pow', ['numeric', 'numeric'], 'numeric', powerNumeric, mayFail),
   define('mod', ['numeric', 'numeric'], 'numeric', remainderNumeric, mayFail),
   define('div', ['numeric', 'numeric'], 'numeric', wholeQuotient, mayFail),
+  define('gcd', ['numeric', 'numeric'], 'numeric', gcdNumeric),
+  define('lcm', ['numeric', 'numeric'], 'numeric', lcmNumeric, mayFail),
   define('scale', ['numeric'], 'int4', (value: Numeric) => (isSpecial(value) ? null : value.scale)),
   define('min_scale', ['numeric'], 'int4', (value: Numeric) => (isSpecial(value) ? null : leastScale(value))),
   define('trim_scale', ['numeric'], 'numeric', (value: Numeric) => roundNumeric(value, leastScale(value))),

@@ -89,3 +89,21 @@ export function md5OfBytes(hex: string): string {
     .update(Buffer.from(hex.slice(2), 'hex'))
     .digest('hex');
 }
+
+/** Both as hexadecimal digits. */
+export function bytePosition(hex: string, part: string): number {
+  for (let at = hex.indexOf(part); at >= 0; at = hex.indexOf(part, at + 1)) {
+    if (at % 2 === 0) return at / 2 + 1;
+  }
+  return 0;
+}
+
+export function trimBytes(hex: string, off: string, left: boolean, right: boolean): string {
+  const bytes = hex.slice(2).match(/../g) ?? [];
+  const set = new Set(off.slice(2).match(/../g));
+  let start = 0;
+  let end = bytes.length;
+  if (left) while (start < end && set.has(bytes[start] as string)) start++;
+  if (right) while (end > start && set.has(bytes[end - 1] as string)) end--;
+  return `\\x${bytes.slice(start, end).join('')}`;
+}

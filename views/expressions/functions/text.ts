@@ -4,10 +4,23 @@ import type { Value } from '../../value.ts';
 import { characterCount, lowerCase, sliceCharacters, upperCase, withoutTrailingBlanks } from '../characters.ts';
 import { RowError } from '../expression.ts';
 import { textOf } from '../text.ts';
-import { define, defineInline, definePolymorphic } from './definition.ts';
+import { define, defineInline, definePolymorphic, refuse } from './definition.ts';
 import type { FunctionDefinition } from './definition.ts';
-import { initcap, md5OfBytes, overlay, pad, positionOf, splitPart, substring, translate, trim } from './text-parts.ts';
+import {
+  initcap,
+  md5OfBytes,
+  overlay,
+  pad,
+  positionOf,
+  splitPart,
+  substring,
+  translate,
+  trim,
+  trimBytes,
+  bytePosition,
+} from './text-parts.ts';
 
+const positionsHint = 'Take parts of a text by position, or with split_part().';
 const mayFail = { mayFail: true };
 
 export const textOperators: readonly FunctionDefinition[] = [
@@ -44,12 +57,17 @@ export const textFunctions: readonly FunctionDefinition[] = [
   }),
   define('right', ['text', 'int4'], 'text', (text: string, count: number) => {
     const length = characterCount(text);
+    // The one count whose contrary is no integer leaves the text as it is.
+    if (count === -2147483648) return text;
     return sliceCharacters(text, count < 0 ? Math.min(length, -count) : Math.max(0, length - count), length);
   }),
   define('replace', ['text', 'text', 'text'], 'text', (text: string, from: string, to: string) =>
     from === '' ? text : text.replaceAll(from, () => to),
   ),
   define('position', ['text', 'text'], 'int4', positionOf),
+  define('position', ['bytea', 'bytea'], 'int4', (hex: string, part: string) =>
+    bytePosition(hex.slice(2), part.slice(2)),
+  ),
   define('strpos', ['text', 'text'], 'int4', positionOf),
   define('repeat', ['text', 'int4'], 'text', repeat, mayFail),
   define('reverse', ['text'], 'text', (text: string) => Array.from(text).toReversed().join('')),
@@ -113,32 +131,37 @@ function trims(): FunctionDefinition[] {
   return sides.flatMap(([name, left, right]) => [
     define(name, ['text'], 'text', (text: string) => trim(text, ' ', left, right)),
     define(name, ['text', 'text'], 'text', (text: string, characters: string) => trim(text, characters, left, right)),
+    define(name, ['bytea', 'bytea'], 'bytea', (hex: string, bytesOff: string) => trimBytes(hex, bytesOff, left, right)),
   ]);
 }
 
 function substrings(): FunctionDefinition[] {
-  return ['substring', 'substr'].flatMap((name) => [
-    define(name, ['text', 'int4'], 'text', (text: string, start: number) =>
-      sliceCharacters(text, Math.max(0, start - 1), text.length),
-    ),
-    define(name, ['text', 'int4', 'int4'], 'text', substring, mayFail),
-    define(
-      name,
-      ['bytea', 'int4'],
-      'bytea',
-      (hex: string, start: number) => `\\x${hex.slice(2 + 2 * Math.max(0, start - 1))}`,
-    ),
-    define(
-      name,
-      ['bytea', 'int4', 'int4'],
-      'bytea',
-      (hex: string, start: number, length: number) => {
-        if (length < 0) throw negativeLength();
-        return `\\x${hex.slice(2 + 2 * Math.max(0, start - 1), 2 + 2 * Math.max(0, start - 1 + length))}`;
-      },
-      mayFail,
-    ),
-  ]);
+  return [
+    refuse('substring', ['text', 'text'], 'text', positionsHint),
+    refuse('substring', ['text', 'text', 'text'], 'text', positionsHint),
+    ...['substring', 'substr'].flatMap((name) => [
+      define(name, ['text', 'int4'], 'text', (text: string, start: number) =>
+        sliceCharacters(text, Math.max(0, start - 1), text.length),
+      ),
+      define(name, ['text', 'int4', 'int4'], 'text', substring, mayFail),
+      define(
+        name,
+        ['bytea', 'int4'],
+        'bytea',
+        (hex: string, start: number) => `\\x${hex.slice(2 + 2 * Math.max(0, start - 1))}`,
+      ),
+      define(
+        name,
+        ['bytea', 'int4', 'int4'],
+        'bytea',
+        (hex: string, start: number, length: number) => {
+          if (length < 0) throw negativeLength();
+          return `\\x${hex.slice(2 + 2 * Math.max(0, start - 1), 2 + 2 * Math.max(0, start - 1 + length))}`;
+        },
+        mayFail,
+      ),
+    ]),
+  ];
 }
 
 export function negativeLength(): RowError {
