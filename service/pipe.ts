@@ -1,4 +1,6 @@
 import { TidemarkError } from '../base/errors.ts';
+import { LineCutter } from '../model/lines.ts';
+import type { Line } from '../model/lines.ts';
 import type { Delta } from '../views/delta.ts';
 import { emptyDelta } from '../views/delta.ts';
 import type { Engine } from '../views/engine.ts';
@@ -7,8 +9,6 @@ import type { BoundView } from '../views/plan/plan.ts';
 import { bindScript, loadSqlParser } from '../views/sql/bind.ts';
 import { catalogOf } from '../views/sql/catalog.ts';
 import { MemoryStore } from '../views/state/memory.ts';
-import { LineCutter } from '../views/pipe/lines.ts';
-import type { Line } from '../views/pipe/lines.ts';
 import { PipeInput } from '../views/pipe/pipe-input.ts';
 import { parsePipeTable, relationOf } from '../views/pipe/pipe-table.ts';
 import type { PipeTable } from '../views/pipe/pipe-table.ts';

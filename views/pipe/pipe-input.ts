@@ -1,13 +1,13 @@
 import { present } from '../../base/assert.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { JsonLineScanner, jsonAbsent, jsonNested, jsonString, jsonTrue } from '../../model/json-line.ts';
+import type { Line } from '../../model/lines.ts';
 import { Delta } from '../delta.ts';
 import { compileKey } from '../expressions/key.ts';
 import type { SqlType } from '../type.ts';
 import { sameRow } from '../value.ts';
 import type { Row, StateKey } from '../value.ts';
 import { JsonRowReader } from './json-row.ts';
-import type { Line } from './lines.ts';
 import type { PipeTable } from './pipe-table.ts';
 
 /** What a line is: a row (or the end of one), or the end of a transaction. */

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { TidemarkError } from '../../base/errors.ts';
+import { TidemarkError } from '../base/errors.ts';
 
 /** One line of input: `bytes[start..end)` without its end, and its number from 1. */
 export interface Line {
