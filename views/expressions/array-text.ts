@@ -158,3 +158,31 @@ export function quoteItem(text: string, delimiter: string): string {
     return text;
   return `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
 }
+
+/** ARRAY[…] of arrays: one dimension more than theirs, which must be alike; nothing but empty ones make an empty array. */
+export function nestedArrayPrinter(type: SqlType): (items: readonly Value[]) => string {
+  const delimiter = type.kind === 'array' ? (type.delimiter ?? ',') : ',';
+  return (items) => {
+    let shape: string | null = null;
+    let isAnyEmpty = false;
+    const texts: string[] = [];
+    for (const item of items) {
+      const lengths = item === null ? [] : readArray(item as string, type).lengths;
+      if (lengths.length === 0) {
+        isAnyEmpty = true;
+        continue;
+      }
+      const own = lengths.join(' ');
+      if (shape !== null && shape !== own) throw mismatched();
+      shape = own;
+      texts.push((item as string).slice((item as string).indexOf('{')));
+    }
+    if (shape === null) return '{}';
+    if (isAnyEmpty) throw mismatched();
+    return `{${texts.join(delimiter)}}`;
+  };
+}
+
+function mismatched(): RowError {
+  return new RowError('2202E', 'multidimensional arrays must have array expressions with matching dimensions');
+}

@@ -1,4 +1,5 @@
 import { present } from '../../base/assert.ts';
+import { nestedArrayPrinter } from './array-text.ts';
 import { arrayPrinter, recordHasOnlyNulls, recordPrinter } from './composite-text.ts';
 import { RowError } from './expression.ts';
 import type { Expression } from './expression.ts';
@@ -159,7 +160,8 @@ export class CodeWriter {
         return this.#store(`${printer}([${fields.join(', ')}])`, false);
       }
       case 'array': {
-        const printer = this.#constant(arrayPrinter(expression.type));
+        const isNested = expression.items[0]?.type.kind === 'array';
+        const printer = this.#constant((isNested ? nestedArrayPrinter : arrayPrinter)(expression.type));
         const items = expression.items.map((item) => this.#emit(item, false).js);
         return this.#store(`${printer}([${items.join(', ')}])`, false);
       }

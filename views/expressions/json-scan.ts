@@ -173,14 +173,26 @@ export function jsonAsText(value: string | undefined): string | null {
   return at === 0x6e ? null : value;
 }
 
-/** The part at the end of a path; a step is a member's name or an element's index. */
-export function jsonPath(text: string, path: readonly (string | null)[]): string | undefined {
-  let value: string | undefined = text;
-  for (const step of path) {
-    if (step === null || value === undefined) return undefined;
-    const isArray = value.charCodeAt(skipBlanks(value, 0)) === 0x5b;
-    if (!isArray) value = jsonMember(value, step);
-    else value = /^\s*[+-]?\d{1,10}$/.test(step) ? jsonElement(value, Number(step)) : undefined;
+/**
+ * The part at the end of a path; a step is a member's name or an element's index. Of members with the same name the last that leads
+ * to the path's end counts.
+ */
+export function jsonPath(text: string, path: readonly (string | null)[], depth = 0): string | undefined {
+  if (depth === path.length) return depth === 0 ? text.trim() : text;
+  const step = path[depth] ?? null;
+  if (step === null) return undefined;
+  if (text.charCodeAt(skipBlanks(text, 0)) === 0x5b) {
+    const item = /^\s*[+-]?\d{1,10}$/.test(step) ? jsonElement(text, Number(step)) : undefined;
+    return item === undefined ? undefined : jsonPath(item, path, depth + 1);
   }
-  return value;
+  const member = jsonMember(text, step);
+  if (member === undefined) return undefined;
+  const found = jsonPath(member, path, depth + 1);
+  if (found !== undefined || depth + 1 === path.length) return found;
+  // An earlier one of that name, if there is any.
+  for (const [name, value] of (jsonMembers(text) ?? []).toReversed()) {
+    const other = name === step ? jsonPath(value, path, depth + 1) : undefined;
+    if (other !== undefined) return other;
+  }
+  return undefined;
 }

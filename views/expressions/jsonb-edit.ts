@@ -1,5 +1,5 @@
 import { RowError } from './expression.ts';
-import { jsonElements, jsonKind, jsonMembers, skipBlanks } from './json-scan.ts';
+import { jsonElements, jsonKind, jsonMembers, skipBlanks, unescapeJson } from './json-scan.ts';
 import { jsonString } from './json-text.ts';
 import { jsonbArray, jsonbObject } from './jsonb-text.ts';
 
@@ -77,6 +77,7 @@ function editAt(
   if (members !== undefined) return editMember(members, step, isLast, path, depth, put, create, mode);
   const items = jsonElements(value);
   if (items === undefined) return value;
+  if (items.length === 0 && depth === 0 && !create) return value;
   if (!/^\s*[+-]?\d{1,10}$/.test(step)) {
     throw new RowError('22P02', `path element at position ${depth + 1} is not an integer: "${step}"`);
   }
@@ -146,6 +147,9 @@ export function stripNulls(value: string, isJsonb: boolean): string {
     return `{${kept.map(([name, member]) => `${jsonString(name)}:${member}`).join(',')}}`;
   }
   const items = jsonElements(text)?.map((item) => stripNulls(item, isJsonb));
-  if (items === undefined) return isJsonb ? value : text.trimEnd();
+  if (items === undefined) {
+    if (isJsonb) return value;
+    return jsonKind(text) === 'string' ? jsonString(unescapeJson(text.trimEnd())) : text.trimEnd();
+  }
   return isJsonb ? jsonbArray(items) : `[${items.join(',')}]`;
 }

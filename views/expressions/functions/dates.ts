@@ -62,9 +62,7 @@ function shifts(type: 'timestamp' | 'timestamptz'): FunctionDefinition[] {
   return [
     failing('+', [type, 'interval'], type, addToTimestamp),
     failing('+', ['interval', type], type, (by: Interval, micros: Micros) => addToTimestamp(micros, by)),
-    failing('-', [type, 'interval'], type, (micros: Micros, by: Interval) =>
-      addToTimestamp(micros, negateInterval(by)),
-    ),
+    failing('-', [type, 'interval'], type, subtractFromTimestamp),
     failing('-', [type, type], 'interval', timestampDifference),
   ];
 }

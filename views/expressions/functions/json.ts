@@ -50,8 +50,15 @@ function member(json: string, name: string): string | null {
   return jsonMember(json, name) ?? null;
 }
 
-function element(json: string, index: number): string | null {
-  return jsonElement(json, index) ?? null;
+function element(json: string, index: number): string | undefined {
+  return jsonElement(json, index);
+}
+
+/** A scalar of jsonb is kept as an array of one. */
+function jsonbElement(json: string, index: number): string | undefined {
+  const first = json.charCodeAt(0);
+  if (first === 0x5b || first === 0x7b) return jsonElement(json, index);
+  return index === 0 || index === -1 ? json : undefined;
 }
 
 function path(json: string, steps: string): string | null {
@@ -64,11 +71,12 @@ function pathText(json: string, steps: string): string | null {
 }
 
 function access(type: JsonType): FunctionDefinition[] {
+  const item = type === 'jsonb' ? jsonbElement : element;
   return [
     failing('->', [type, 'text'], type, member),
-    failing('->', [type, 'int4'], type, element),
+    failing('->', [type, 'int4'], type, (json: string, index: number) => item(json, index) ?? null),
     failing('->>', [type, 'text'], 'text', (json: string, name: string) => jsonAsText(jsonMember(json, name))),
-    failing('->>', [type, 'int4'], 'text', (json: string, index: number) => jsonAsText(jsonElement(json, index))),
+    failing('->>', [type, 'int4'], 'text', (json: string, index: number) => jsonAsText(item(json, index))),
     failing('#>', [type, 'text[]'], type, path),
     failing('#>>', [type, 'text[]'], 'text', pathText),
   ];
