@@ -51,6 +51,8 @@ export interface EngineOutput {
   readonly view: string;
   readonly node: GraphNode;
   readonly operator: OutputOperator;
+  /** `step` says what changed in it; others are looked at by views alone. */
+  readonly isWanted: boolean;
 }
 
 /** Views kept up to date together: one graph of operators, in which what they have in common is computed once. */
@@ -95,8 +97,8 @@ export class Engine {
     const isFirst = !this.#started;
     for (const step of this.#steps) step.run(isFirst, context);
     const changed = new Map<string, Delta>();
-    for (const { view, node, operator } of this.outputs) {
-      if (node.out.length > 0) changed.set(view, node.out);
+    for (const { view, node, operator, isWanted } of this.outputs) {
+      if (isWanted && node.out.length > 0) changed.set(view, node.out);
       violations.push(...operator.takeViolations());
     }
     for (const input of this.#inputs.values()) input.node.out = emptyDelta;

@@ -1,5 +1,6 @@
 import { present } from '../../base/assert.ts';
 import type { EngineOutput } from '../engine.ts';
+
 import { compareRows } from '../expressions/order.ts';
 import type { KeyCheck } from '../operators/output.ts';
 import { OutputOperator } from '../operators/output.ts';
@@ -8,19 +9,17 @@ import type { Row, Value } from '../value.ts';
 import { columnOf } from './expressions.ts';
 import { keyFunction, nodeOf } from './lower-graph.ts';
 import type { GraphBuilder, Lowered } from './lower-graph.ts';
-import { isUniqueBy } from './lower-unique.ts';
-import type { ViewPlans } from './lower-unique.ts';
 import type { BoundView } from './plan.ts';
 
-/** What a view gives: its columns, and its declared key held to be unique where the plan does not say that it is. */
-export function lowerOutput(view: BoundView, lowered: Lowered, views: ViewPlans, graph: GraphBuilder): EngineOutput {
+export type ViewOutput = Omit<EngineOutput, 'isWanted'>;
+
+/** What a view gives: its columns, and its declared key held to be unique where that does not follow from the plan. */
+export function lowerOutput(view: BoundView, lowered: Lowered, isChecked: boolean, graph: GraphBuilder): ViewOutput {
   const name = `output-${view.name}-${lowered.identity}`;
   const positions = view.columns.map(({ id }) => {
     const at = lowered.columns.findIndex((column) => column.id === id);
     return present(lowered.positions[at], `column ${id} of view ${view.name}`);
   });
-  const keyIds = new Set(view.key.map((at) => present(view.columns[at], 'a key column').id));
-  const isChecked = keyIds.size > 0 && !isUniqueBy(view.plan, keyIds, views);
   const state = `${name}-by-${view.key.join('-')}`;
   const operator = new OutputOperator({
     view: view.name,
@@ -28,7 +27,7 @@ export function lowerOutput(view: BoundView, lowered: Lowered, views: ViewPlans,
     check: isChecked ? keyCheck(view, state, graph) : null,
   });
   const keyNames = view.key.map((at) => view.columns[at]?.name ?? '').join(', ');
-  const detail = `view ${view.name}${keyIds.size === 0 ? '' : ` key (${keyNames})${isChecked ? ', checked' : ''}`}`;
+  const detail = `view ${view.name}${view.key.length === 0 ? '' : ` key (${keyNames})${isChecked ? ', checked' : ''}`}`;
   const node = graph.add({
     ...nodeOf(name, 'output', detail, operator, [lowered.node]),
     states: isChecked ? [state] : [],

@@ -1,7 +1,7 @@
 import { present } from '../../base/assert.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { Engine } from '../engine.ts';
-import type { EngineInputNode, EngineOutput, GraphNode } from '../engine.ts';
+import type { EngineInputNode, GraphNode } from '../engine.ts';
 import { compilePredicate, compileRow } from '../expressions/compile.ts';
 import { Expand } from '../operators/expand.ts';
 import { MapRows } from '../operators/map.ts';
@@ -16,10 +16,12 @@ import { columnsPicker, expressionName, GraphBuilder, layoutOf, nodeOf } from '.
 import type { Lowered } from './lower-graph.ts';
 import { lowerJoin } from './lower-join.ts';
 import { lowerOutput } from './lower-output.ts';
-import { rowKey } from './lower-unique.ts';
+import type { ViewOutput } from './lower-output.ts';
+import { isSingle, keysOf } from './keys.ts';
 import { lowerDistinct, lowerSetDifference, lowerTopN } from './lower-window.ts';
 import type { BoundView, ExpandPlan, FilterPlan, Plan, ProjectPlan, ScanPlan, UnionPlan, ValuesPlan } from './plan.ts';
 import { PlanIdentities } from './share.ts';
+import type { ScannedView } from './share.ts';
 
 export interface EngineOptions {
   /** The views whose results `step` says; all when it is absent. Others are kept up to date as far as these need them. */
@@ -30,8 +32,12 @@ export interface EngineOptions {
 export function buildEngine(views: readonly BoundView[], store: StateStore, options: EngineOptions = {}): Engine {
   const lowering = new Lowering(views, store);
   const wanted = options.outputs ?? views.map(({ name }) => name);
-  const outputs = views.filter(({ name }) => wanted.includes(name)).map((view) => lowering.output(view));
-  return new Engine({ inputs: lowering.inputs, nodes: lowering.graph.nodes, outputs });
+  for (const view of views) {
+    if (wanted.includes(view.name)) lowering.output(view);
+  }
+  const { graph, inputs, outputs } = lowering;
+  const named = outputs.map((output) => ({ ...output, isWanted: wanted.includes(output.view) }));
+  return new Engine({ inputs, nodes: graph.nodes, outputs: named });
 }
 
 /** The relation under which views scan a view. */
@@ -42,7 +48,9 @@ export function viewRelation(name: string): string {
 class Lowering {
   readonly graph: GraphBuilder;
   readonly inputs: EngineInputNode[] = [];
-  readonly #plans: ReadonlyMap<string, Plan>;
+  readonly outputs: ViewOutput[] = [];
+  /** By the relation under which they are scanned. */
+  readonly #views: ReadonlyMap<string, ScannedView>;
   readonly #identities: PlanIdentities;
   readonly #lowered = new Map<string, Lowered>();
   /** Positions of each relation that any plan scans. */
@@ -50,14 +58,16 @@ class Lowering {
 
   constructor(views: readonly BoundView[], store: StateStore) {
     this.graph = new GraphBuilder(store);
-    this.#plans = new Map(views.map(({ name, plan }) => [viewRelation(name), plan]));
-    this.#identities = new PlanIdentities(this.#plans);
+    this.#views = new Map(views.map((view) => [viewRelation(view.name), { view, isChecked: isKeyChecked(view) }]));
+    this.#identities = new PlanIdentities(this.#views);
     for (const { plan } of views) this.#noteScans(plan, new Set());
   }
 
-  output(view: BoundView): EngineOutput {
-    const lowered = this.#lower(view.plan);
-    const output = lowerOutput(view, lowered, this.#plans, this.graph);
+  output(view: BoundView): ViewOutput {
+    const known = this.outputs.find((output) => output.view === view.name);
+    if (known !== undefined) return known;
+    const output = lowerOutput(view, this.#lower(view.plan), isKeyChecked(view), this.graph);
+    this.outputs.push(output);
     markView(output.node, view.name);
     return output;
   }
@@ -87,8 +97,8 @@ class Lowering {
         return lowerJoin(plan, identity, this.#lower(plan.left), this.#lower(plan.right), graph);
       case 'aggregate': {
         const input = this.#lower(plan.input);
-        const ids = rowKey(plan.input);
-        const tieBreak = input.columns.filter(({ id }) => ids.includes(id)).map(columnOf);
+        const [key = []] = keysOf(plan.input);
+        const tieBreak = input.columns.filter(({ id }) => key.includes(id)).map(columnOf);
         return lowerAggregate(plan, identity, input, tieBreak, graph);
       }
       case 'distinct':
@@ -111,12 +121,8 @@ class Lowering {
 
   #scan(plan: ScanPlan, identity: string): Lowered {
     const { relation, columns, positions } = plan;
-    const view = this.#plans.get(relation);
-    if (view !== undefined) {
-      const inner = this.#lower(view);
-      const found = positions.map((at) => present(inner.positions[at], `column ${at} of ${relation}`));
-      return { ...inner, identity, columns, positions: found };
-    }
+    const scanned = this.#views.get(relation);
+    if (scanned !== undefined) return this.#scanView(plan, identity, scanned);
     const input = this.#input(relation);
     const found = positions.map((at) => input.positions.indexOf(at));
     const width = input.positions.length;
@@ -125,6 +131,18 @@ class Lowering {
     const names = columns.map((column) => column.name).join(', ');
     const node = this.graph.add(nodeOf(name, 'scan', `${relation} (${names})`, new Scan(found), [input.node]));
     return { node, identity, columns, positions: found, width };
+  }
+
+  /** What a view computes; where its key is checked, what it shows. */
+  #scanView({ columns, positions }: ScanPlan, identity: string, { view, isChecked }: ScannedView): Lowered {
+    const chosen = positions.map((at) => present(view.columns[at], `column ${at} of view ${view.name}`));
+    if (isChecked) {
+      const { node } = this.output(view);
+      return { node, identity, columns, positions, width: view.columns.length };
+    }
+    const inner = this.#lower(view.plan);
+    const layout = layoutOf(inner);
+    return { ...inner, identity, columns, positions: chosen.map(({ id }) => present(layout.get(id), 'a column')) };
   }
 
   #input(relation: string): EngineInputNode {
@@ -166,7 +184,7 @@ class Lowering {
   #noteScans(plan: Plan, seen: Set<Plan>): void {
     if (seen.has(plan)) return;
     seen.add(plan);
-    if (plan.kind === 'scan' && !this.#plans.has(plan.relation)) {
+    if (plan.kind === 'scan' && !this.#views.has(plan.relation)) {
       const known = this.#positions.get(plan.relation) ?? new Map<number, ScanPlan['columns'][number]['type']>();
       this.#positions.set(plan.relation, known);
       for (const [index, at] of plan.positions.entries()) {
@@ -175,6 +193,11 @@ class Lowering {
     }
     for (const input of inputsOf(plan)) this.#noteScans(input, seen);
   }
+}
+
+/** Whether the plan leaves it open that two rows have the declared key. */
+function isKeyChecked({ plan, columns, key }: BoundView): boolean {
+  return key.length > 0 && !isSingle(plan, new Set(key.map((at) => present(columns[at], 'a key column').id)));
 }
 
 function inputsOf(plan: Plan): readonly Plan[] {

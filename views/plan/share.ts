@@ -3,7 +3,14 @@ import { present } from '../../base/assert.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import type { AggregateCall, ColumnId, Expression, SortKey } from '../expressions/expression.ts';
 import type { SqlType } from '../type.ts';
-import type { Plan, PlanColumn } from './plan.ts';
+import type { BoundView, Plan, PlanColumn } from './plan.ts';
+
+/** A view that others scan. */
+export interface ScannedView {
+  readonly view: BoundView;
+  /** Its key has to be checked, and rows that repeat it wait. */
+  readonly isChecked: boolean;
+}
 
 /**
  * Identities of plans: two plans have one identity exactly when they compute the same in the same way over the same relations,
@@ -11,12 +18,12 @@ import type { Plan, PlanColumn } from './plan.ts';
  * was changed finds no state of the old one.
  */
 export class PlanIdentities {
-  readonly #views: ReadonlyMap<string, Plan>;
+  readonly #views: ReadonlyMap<string, ScannedView>;
   readonly #known = new Map<Plan, string>();
   readonly #open = new Set<Plan>();
 
-  /** `views`: the plans of views by the relation under which they are scanned. */
-  constructor(views: ReadonlyMap<string, Plan>) {
+  /** `views`: by the relation under which they are scanned. */
+  constructor(views: ReadonlyMap<string, ScannedView>) {
     this.#views = views;
   }
 
@@ -35,11 +42,19 @@ export class PlanIdentities {
     return identity;
   }
 
+  /** A view whose key is checked can show less than its plan computes. */
+  #viewText({ view, isChecked }: ScannedView): string {
+    const ids = view.columns.map(({ id }) => id);
+    const places = placesOf(view.plan);
+    const columns = ids.map((id) => place(id, places)).join(',');
+    return `${this.of(view.plan)} ${columns}${isChecked ? ` key ${view.key.join(',')}` : ''}`;
+  }
+
   #text(plan: Plan): string {
     switch (plan.kind) {
       case 'scan': {
-        const view = this.#views.get(plan.relation);
-        const from = view === undefined ? plan.relation : this.of(view);
+        const scanned = this.#views.get(plan.relation);
+        const from = scanned === undefined ? plan.relation : this.#viewText(scanned);
         return `scan ${from} ${plan.positions.join(',')} ${typesText(plan.columns)}`;
       }
       case 'values':
