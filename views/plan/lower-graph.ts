@@ -77,7 +77,11 @@ export class GraphBuilder {
     const description = [input.identity, keys, nulls, orderText(by.order ?? [], places), by.totalsOnly === true];
     const name = `arrange-${digest(description.join('|'))}`;
     const known = this.#arranged.get(name);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      // The same rows, under the names that this use has for their columns.
+      const columns = by.totalsOnly === true ? [] : input.columns;
+      return { ...known, lowered: { ...known.lowered, columns } };
+    }
     const made = this.#makeArrange(name, input, by);
     this.#arranged.set(name, made);
     return made;
