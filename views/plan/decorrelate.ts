@@ -137,6 +137,8 @@ class Elimination {
     const { left, right } = apply;
     const aggregate = scalarAggregateUnder(right);
     if (aggregate !== undefined) {
+      // As it is, so that what changes is the value, and not whatever it is computed from.
+      if (!isCorrelated(right, idsOf(left)) && aggregate.conditions.length === 0) return joinOf('inner', left, right, []);
       const { plan, value } = this.#aggregateBeside(left, aggregate);
       return this.#withColumns(plan, left, right.columns, aggregate.conditions.map(value), value, aggregate.outputs);
     }
@@ -149,6 +151,7 @@ class Elimination {
 
   #lateral(apply: ApplyPlan, type: 'inner' | 'left'): Plan {
     const { left, right, condition } = apply;
+    if (!isCorrelated(right, idsOf(left))) return joinOf(type, left, right, [condition]);
     const aggregate = scalarAggregateUnder(right);
     if (aggregate !== undefined) {
       const { plan, value } = this.#aggregateBeside(left, aggregate);

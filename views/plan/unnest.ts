@@ -242,7 +242,8 @@ export class Unnester {
     const carried = new Map<ColumnId, Carried>();
     for (const [id, { column, strict }] of input.carried) {
       const at = expressions.findIndex((e) => e.kind === 'column' && e.id === column.id);
-      const own = columns[at] ?? this.#ids.column('outer', column.type);
+      const taken = columns.some((other) => other.id === column.id);
+      const own = columns[at] ?? (taken ? this.#ids.column('outer', column.type) : column);
       if (at < 0) {
         expressions.push(columnOf(column));
         columns.push(own);
