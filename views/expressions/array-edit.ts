@@ -73,9 +73,14 @@ export class ArrayEditor {
     const items = [...a.items, ...b.items];
     const [aFirst = 0, ...aRest] = a.lengths;
     const [bFirst = 0, ...bRest] = b.lengths;
-    if (sameLengths(aRest, bRest)) return this.print({ lengths: [aFirst + bFirst, ...aRest], bounds: a.bounds, items });
-    if (sameLengths(aRest, b.lengths)) return this.print({ lengths: [aFirst + 1, ...aRest], bounds: a.bounds, items });
-    if (sameLengths(a.lengths, bRest)) return this.print({ lengths: [bFirst + 1, ...bRest], bounds: b.bounds, items });
+    const aInner = [...aRest, ...a.bounds.slice(1)];
+    const bInner = [...bRest, ...b.bounds.slice(1)];
+    if (sameLengths(aInner, bInner))
+      return this.print({ lengths: [aFirst + bFirst, ...aRest], bounds: a.bounds, items });
+    if (sameLengths(aInner, [...b.lengths, ...b.bounds]))
+      return this.print({ lengths: [aFirst + 1, ...aRest], bounds: a.bounds, items });
+    if (sameLengths([...a.lengths, ...a.bounds], bInner))
+      return this.print({ lengths: [bFirst + 1, ...bRest], bounds: b.bounds, items });
     throw new RowError('2202E', 'cannot concatenate incompatible arrays');
   }
 

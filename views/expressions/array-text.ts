@@ -159,6 +159,25 @@ export function quoteItem(text: string, delimiter: string): string {
   return `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
 }
 
+/** The order of arrays with the same elements: fewer dimensions first, then shorter ones, then lower bounds. */
+export function compareShapes(a: string, b: string, type: SqlType): number {
+  // Only nested braces and bounds in front make shapes that elements do not tell.
+  if (a.charCodeAt(0) === open && b.charCodeAt(0) === open && a.charCodeAt(1) !== open && b.charCodeAt(1) !== open)
+    return 0;
+  const left = readArray(a, type);
+  const right = readArray(b, type);
+  const order = left.lengths.length - right.lengths.length || compareLists(left.lengths, right.lengths);
+  return order || (left.items.length === 0 ? 0 : compareLists(left.bounds, right.bounds));
+}
+
+function compareLists(a: readonly number[], b: readonly number[]): number {
+  for (let index = 0; index < a.length; index++) {
+    const order = (a[index] as number) - (b[index] as number);
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
 /** ARRAY[…] of arrays: one dimension more than theirs, which must be alike; nothing but empty ones make an empty array. */
 export function nestedArrayPrinter(type: SqlType): (items: readonly Value[]) => string {
   const delimiter = type.kind === 'array' ? (type.delimiter ?? ',') : ',';

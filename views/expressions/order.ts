@@ -2,7 +2,7 @@ import { present } from '../../base/assert.ts';
 import type { SqlType } from '../type.ts';
 import type { Row, Value } from '../value.ts';
 import { compareText, withoutTrailingBlanks } from './characters.ts';
-import { arrayItems, leafOf } from './array-text.ts';
+import { arrayItems, compareShapes, leafOf } from './array-text.ts';
 import { compareIntervals } from './interval.ts';
 import { parseInterval } from './interval-text.ts';
 import { compareJsonb } from './jsonb-compare.ts';
@@ -126,7 +126,7 @@ function arrayComparator(type: Extract<SqlType, { kind: 'array' }>): Comparator 
       const order = compareItems(x[index] as Value, y[index] as Value, compare);
       if (order !== 0) return order;
     }
-    return x.length - y.length;
+    return x.length - y.length || compareShapes(a as string, b as string, type);
   };
 }
 
