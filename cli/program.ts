@@ -129,7 +129,7 @@ function addServiceCommands(program: Command, context: CommandContext): void {
       await runCommand(options, context);
     });
 
-  command(program, 'status', 'show sources, log and sinks of the running service', [
+  command(program, 'status', 'show sources, log, views and sinks of the running service', [
     'tidemark status',
     'tidemark status --json',
   ])
@@ -195,6 +195,14 @@ function addLogCommands(program: Command, context: CommandContext): void {
 }
 
 function addViewCommands(program: Command, context: CommandContext, setExit: (code: number) => void): void {
+  command(program, 'explain', 'show the plan of a view: operators, keys, state sizes', ['tidemark explain order_docs'])
+    .argument('<view>', 'the view of the file')
+    .addOption(jsonOption())
+    .action(async (view: string, options) => {
+      const { explainCommand } = await import('./commands/explain.ts');
+      await explainCommand(view, options, context);
+    });
+
   command(
     program,
     'pipe',

@@ -24,6 +24,24 @@ export function formatLsn(value: Lsn): string {
   return `${(value >> 32n).toString(16).toUpperCase()}/${(value & 0xffffffffn).toString(16).toUpperCase()}`;
 }
 
+/** Positions of several sources, by name: how far a view over all of them has come. */
+export type Positions = Readonly<Record<string, string>>;
+
+/**
+ * The position of a commit of views, as streams, cursors and sinks keep it: in a deployment of one source that source's own
+ * position, else the JSON object `{source: position}`, names in alphabetical order.
+ */
+export function formatPositions(positions: Positions, isOnlySource: boolean): string {
+  const entries = Object.entries(positions).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const only = isOnlySource ? entries[0]?.[1] : undefined;
+  return only ?? JSON.stringify(Object.fromEntries(entries));
+}
+
+/** A position as it is shown: the text itself, or what `formatPositions` made of several. */
+export function shownPosition(position: string): string | Positions {
+  return position.startsWith('{') ? (JSON.parse(position) as Positions) : position;
+}
+
 /** How positions of one kind of source are read and ordered. */
 export interface PositionOrder {
   /** Rewrites a position as its source prints it; POSITION_INVALID when it is not one. */
@@ -50,4 +68,20 @@ export const lsnOrder: PositionOrder = {
  */
 function isInPageHeader(wanted: Lsn, present: Lsn): boolean {
   return present % 8192n === 0n && (wanted - present === 24n || wanted - present === 40n);
+}
+
+/** Positions that are numbers: the bytes of a file, or of a stream, up to there. */
+export const offsetOrder: PositionOrder = {
+  normalise: (position) => String(parseOffset(position)),
+  covers: (held, wanted) => parseOffset(held) >= parseOffset(wanted),
+  settle: (wanted) => wanted,
+};
+
+/** Reads a number of bytes; POSITION_INVALID for anything else. */
+export function parseOffset(text: string): number {
+  const offset = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(offset)) return offset;
+  throw new TidemarkError('POSITION_INVALID', `'${text}' is not a position in a file`, {
+    hint: 'Write it as a number of bytes from the beginning, for example 4096.',
+  });
 }

@@ -13,13 +13,25 @@ export async function caughtUp(pipeline: Pipeline, signal: AbortSignal): Promise
   await Promise.all(
     pipeline.sources.map(async (source) => {
       const position = await firstPosition(pipeline, source, signal);
-      const sinks = pipeline.sinkGroups.flatMap((group) => group.sinks).filter((sink) => sink.source === source.name);
-      await Promise.all([
-        logReaches(pipeline, source, position, signal),
-        ...sinks.map((sink) => waitForSink(pipeline, { sink: sink.name, position, signal, failFast: true })),
-      ]);
+      await logReaches(pipeline, source, position, signal);
+      // By now it is known which sources the views are made of, or what is wrong with them.
+      await viewsAreBound(pipeline, signal);
+      const sinks = pipeline.sinkGroups
+        .flatMap((group) => group.sinks)
+        .filter(({ name }) => pipeline.sink(name).sources.includes(source));
+      const wait = { source: source.name, position, signal, failFast: true };
+      await Promise.all(sinks.map(async ({ name }) => waitForSink(pipeline, { ...wait, sink: name })));
     }),
   );
+}
+
+async function viewsAreBound(pipeline: Pipeline, signal: AbortSignal): Promise<void> {
+  const { views } = pipeline;
+  while (views && !views.isBound) {
+    if (views.supervised.failure) throw views.supervised.failure;
+    await Promise.race([pipeline.changed(), pipeline.clock.sleep(lookEveryMs, signal)]);
+    signal.throwIfAborted();
+  }
 }
 
 /** The source's position now, asked until it answers. */

@@ -3,7 +3,8 @@ import { dirname } from 'node:path';
 import { messageOf, systemCodeOf } from '../base/errors.ts';
 import type { Config, SinkConfig } from '../config/config.ts';
 import type { CheckResult } from '../model/source.ts';
-import type { FoundTable } from './discover.ts';
+import type { Table } from '../model/table.ts';
+import type { BoundView } from '../views/plan/plan.ts';
 import { topicOfSink } from './sink-topics.ts';
 import { asTidemarkError } from './supervise.ts';
 
@@ -67,15 +68,33 @@ async function ownFolder(folder: string, config: Config): Promise<string | null>
   return own.find((path) => `${real}/`.startsWith(`${path}/`)) ?? null;
 }
 
-/** Whether the columns that a sink names are in its table, as the database has it. */
+/** A table or view as its sinks see it. */
+export interface SinkSource {
+  readonly name: string;
+  readonly columns: readonly string[];
+  /** Names of the key's columns. */
+  readonly key: readonly string[];
+}
+
+export function shapeOf({ schema, name, columns, key }: Table): SinkSource {
+  const names = columns.map((column) => column.name);
+  return { name: `${schema}.${name}`, columns: names, key: key.map((position) => names[position] ?? '') };
+}
+
+export function shapeOfView({ name, columns, key }: BoundView): SinkSource {
+  const names = columns.map((column) => column.name);
+  return { name: `view ${name}`, columns: names, key: key.map((position) => names[position] ?? '') };
+}
+
+/** Whether the columns that a sink names are those of its table or view, and hold the key. */
 export function* checkSinkColumns(
   sink: SinkConfig,
   config: Config,
-  tables: ReadonlyMap<string, FoundTable>,
+  sources: ReadonlyMap<string, SinkSource>,
 ): Generator<CheckResult> {
-  const table = tables.get(topicOf(sink, config));
-  if (table === undefined) return;
-  const has = new Set(table.columns.map(({ name }) => name));
+  const source = sources.get(topicOf(sink, config));
+  if (source === undefined) return;
+  const has = new Set(source.columns);
   const named = (sink.columns ?? []).map(({ column }) => column);
   const searched = sink.type === 'sqlite' && sink.columns === null ? sink.search : [];
   for (const [key, names] of [
@@ -87,9 +106,18 @@ export function* checkSinkColumns(
     yield {
       level: 'error',
       subject: `${sink.name}: ${key}`,
-      message: `${table.schema}.${table.name} has no column ${missing.join(', ')}`,
+      message: `${source.name} has no column ${missing.join(', ')}`,
       fix: `It has ${[...has].join(', ')}.`,
     };
+  }
+  const unkeyed = source.key.filter((name) => sink.columns !== null && !named.includes(name));
+  if (unkeyed.length > 0) {
+    const fix = `Add ${unkeyed.join(', ')} to the sink's columns.`;
+    yield { level: 'error', subject: `${sink.name}: columns`, message: `the key of ${source.name} is left out`, fix };
+  }
+  if (source.key.length === 0 && source.name.startsWith('view ') && sink.type === 'sqlite') {
+    const fix = "Declare the view's `key`: the columns that tell its rows apart.";
+    yield { level: 'error', subject: `${sink.name}: from`, message: `${source.name} has no key`, fix };
   }
 }
 

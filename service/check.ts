@@ -6,13 +6,12 @@ import type { Files } from '../base/files.ts';
 import type { Config } from '../config/config.ts';
 import { checkPostgres } from '../connectors/postgres/check.ts';
 import type { CheckResult } from '../model/source.ts';
-import { topicOf } from '../model/table.ts';
-import { checkSink, checkSinkColumns } from './check-sink.ts';
-import { discoverTables } from './discover.ts';
-import type { FoundTable } from './discover.ts';
+import { viewTopic } from '../views/port.ts';
+import { checkSink, checkSinkColumns, shapeOf, shapeOfView } from './check-sink.ts';
+import { checkViewTexts, checkViews, problem } from './check-views.ts';
+import { describeTables } from './describe-tables.ts';
 import { lockOwner } from './lock.ts';
 import { postgresTarget } from './source-plan.ts';
-import { asTidemarkError } from './supervise.ts';
 
 /** Every preflight of a deployment whose file has been read, one result each, as they become known. */
 export async function* checkDeployment(
@@ -32,18 +31,22 @@ export async function* checkDeployment(
     : { level: 'ok', subject: 'data_dir: owner', message: 'nobody runs on it' };
   if (!owner) yield await checkAddress(config);
   for (const sink of config.sinks) yield* checkSink(sink, config);
-  if (offline) return;
+  if (offline) {
+    yield* checkViewTexts(config.views);
+    return;
+  }
   for (const source of config.sources) {
     try {
       yield* checkPostgres(await postgresTarget(source));
     } catch (error) {
-      const { message, hint } = asTidemarkError(error);
-      yield { level: 'error', subject: source.name, message, ...(hint === undefined ? {} : { fix: hint }) };
+      yield problem(source.name, error);
     }
   }
-  if (!config.sinks.some((sink) => sink.columns !== null || (sink.type === 'sqlite' && sink.search.length > 0))) return;
-  const tables = await foundTables(config);
-  for (const sink of config.sinks) yield* checkSinkColumns(sink, config, tables);
+  const tables = await describeTables(config);
+  const bound = yield* checkViews(config.views, tables);
+  const shapes = new Map([...tables.byTopic.values()].map((table) => [table.topic, shapeOf(table)]));
+  for (const view of bound) shapes.set(viewTopic(view.name), shapeOfView(view));
+  for (const sink of config.sinks) yield* checkSinkColumns(sink, config, shapes);
 }
 
 async function* checkDataDirectory(config: Config, files: Files): AsyncGenerator<CheckResult> {
@@ -94,14 +97,4 @@ async function checkAddress({ http }: Config): Promise<CheckResult> {
   } finally {
     server.close();
   }
-}
-
-/** The tables that the source's user sees, by topic; none when it does not answer, which has been told. */
-async function foundTables(config: Config): Promise<Map<string, FoundTable>> {
-  const found = new Map<string, FoundTable>();
-  for (const { name, url } of config.sources) {
-    const tables = await discoverTables(url).catch(() => []);
-    for (const table of tables) found.set(topicOf(name, table.schema, table.name), table);
-  }
-  return found;
 }

@@ -13,6 +13,7 @@ export function cleanStatus(status: ServiceStatus, secrets: SecretFilter): Servi
     ...status,
     reasons: status.reasons.map((reason) => secrets.clean(reason)),
     sources: status.sources.map((source) => ({ ...source, error: clean(source.error) })),
+    views: status.views.map((view) => ({ ...view, error: clean(view.error) })),
     sinks: status.sinks.map((sink) => ({ ...sink, error: clean(sink.error) })),
   };
 }

@@ -1,11 +1,13 @@
 import type { Config, SinkConfig, SourceConfig } from '../config/config.ts';
 import type { Report } from '../model/events.ts';
+import type { Log } from '../model/log.ts';
 import { openLog } from './open-log.ts';
 import type { PipelinePlan } from './pipeline.ts';
 import { Service } from './service.ts';
 import type { ServiceDeps } from './service.ts';
 import { sinkPlans } from './sink-plans.ts';
 import { sourcePlan } from './source-plan.ts';
+import type { ViewsPlan } from './views-unit.ts';
 
 /** Starts the deployment that a configuration describes. What fails before it runs is thrown, with nothing left behind. */
 export async function createService(config: Config, deps: ServiceDeps): Promise<Service> {
@@ -28,9 +30,17 @@ async function planOf(config: Config, deps: ServiceDeps, report: Report): Promis
       config.sources.map(async (source: SourceConfig) => sourcePlan(source, { ...deps, log, report, config })),
     );
     const sinks: readonly SinkConfig[] = config.sinks;
-    return { name: config.name, log, sources, sinks: await sinkPlans(sinks, { ...deps, log, report, config }) };
+    const views = viewsPlan(config, deps, log, report);
+    return { name: config.name, log, sources, views, sinks: await sinkPlans(sinks, { ...deps, log, report, config }) };
   } catch (error) {
     await log.close();
     throw error;
   }
+}
+
+function viewsPlan(config: Config, deps: ServiceDeps, log: Log, report: Report): ViewsPlan | null {
+  if (config.views.length === 0) return null;
+  const { clock, files } = deps;
+  const sources = config.sources.map(({ name }) => name);
+  return { views: config.views, sources, log, dataDirectory: config.dataDirectory, files, clock, report };
 }

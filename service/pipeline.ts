@@ -5,9 +5,11 @@ import type { Log, TopicInfo } from '../model/log.ts';
 import type { LogReport, ServiceStatus, SinkReport } from '../telemetry/status.ts';
 import type { DiskLevel, DiskWatch } from './disk-watch.ts';
 import { SinkUnit } from './sink-unit.ts';
-import type { SinkGroupPlan } from './sink-unit.ts';
+import type { FedSink, SinkGroupPlan } from './sink-unit.ts';
 import { SourceUnit } from './source-unit.ts';
 import type { SourcePlan } from './source-unit.ts';
+import { ViewsUnit } from './views-unit.ts';
+import type { ViewsPlan } from './views-unit.ts';
 
 /** Sizes of topics change slowly and cost a look at every segment; status is asked for several times a second. */
 const topicsAgeMsMax = 1000;
@@ -17,15 +19,18 @@ export interface PipelinePlan {
   readonly name: string;
   readonly log: Log;
   readonly sources: readonly SourcePlan[];
+  /** Null when the file has none. */
+  readonly views: ViewsPlan | null;
   readonly sinks: readonly SinkGroupPlan[];
 }
 
-/** All sources and sinks of one deployment around their log, and what they look like from outside. */
+/** All sources, views and sinks of one deployment around their log, and what they look like from outside. */
 export class Pipeline {
   readonly name: string;
   readonly log: Log;
   readonly clock: Clock;
   readonly sources: readonly SourceUnit[];
+  readonly views: ViewsUnit | null;
   readonly sinkGroups: readonly SinkUnit[];
   #disk: DiskWatch | null = null;
   #topics: { atMs: number; value: Promise<TopicInfo[]> } | null = null;
@@ -37,6 +42,10 @@ export class Pipeline {
     this.clock = clock;
     this.sources = plan.sources.map((source) => new SourceUnit(source, clock, report));
     this.sinkGroups = plan.sinks.map((group) => new SinkUnit(group, clock, report));
+    // What a source has not shown in the log once it is consistent, it will not bring.
+    const areKnown = (): boolean => this.sources.every((source) => source.rawStatus().consistent);
+    this.views = plan.views && new ViewsUnit(plan.views, areKnown);
+    this.views?.onProgress(() => this.#wake());
     for (const group of plan.sinks) group.onProgress(() => this.#wake());
   }
 
@@ -47,6 +56,7 @@ export class Pipeline {
   /** Runs everything until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const parts = [...this.sources, ...this.sinkGroups].map(({ supervised }) => supervised.run(signal));
+    if (this.views) parts.push(this.views.supervised.run(signal));
     if (this.#disk) parts.push(this.#disk.run(signal));
     await Promise.all(parts);
   }
@@ -75,6 +85,7 @@ export class Pipeline {
       if (level !== 'stop') supervised.resume();
       else supervised.pause(diskFullError(this.#disk?.usedPercent ?? null));
     }
+    // Views write what changes in them, and nothing does while the sources are paused.
   }
 
   source(name: string): SourceUnit {
@@ -94,14 +105,23 @@ export class Pipeline {
     });
   }
 
-  /** The group of a sink and the source that feeds it. */
-  sink(name: string): { group: SinkUnit; source: SourceUnit } {
+  /** The group of a sink, its view, if it is fed by one, and the sources that what it holds is made of. */
+  sink(name: string): { group: SinkUnit; view: string | null; sources: readonly SourceUnit[] } {
     for (const group of this.sinkGroups) {
       const sink = group.sinks.find((candidate) => candidate.name === name);
-      if (sink) return { group, source: this.source(sink.source) };
+      if (!sink) continue;
+      const view = 'view' in sink.fedBy ? sink.fedBy.view : null;
+      return { group, view, sources: this.#sourcesOf(sink) };
     }
     const known = this.sinkGroups.flatMap((group) => group.sinks);
     throw new TidemarkError('SINK_UNKNOWN', `there is no sink '${name}'`, { hint: knownNames('sinks', known) });
+  }
+
+  /** While the tables of a view are not known, they may be of any source. */
+  #sourcesOf({ fedBy }: FedSink): readonly SourceUnit[] {
+    if ('source' in fedBy) return [this.source(fedBy.source)];
+    const names = this.views?.sourcesOf(fedBy.view) ?? [];
+    return names.length === 0 ? this.sources : names.map((name) => this.source(name));
   }
 
   sinkReport(name: string): SinkReport {
@@ -119,6 +139,11 @@ export class Pipeline {
       if (error) reasons.push(`source ${source.name}: ${error.message}`);
       else if (!source.isConnected) reasons.push(`source ${source.name}: is connecting`);
     }
+    for (const view of this.views?.status() ?? []) {
+      if (view.error) reasons.push(`view ${view.name}: ${view.error.message}`);
+      else if (view.dead_letters > 0)
+        reasons.push(`view ${view.name}: an expression fails on ${view.dead_letters} of its rows`);
+    }
     for (const group of this.sinkGroups) {
       for (const sink of group.status()) if (sink.error) reasons.push(`sink ${sink.name}: ${sink.error.message}`);
     }
@@ -133,7 +158,7 @@ export class Pipeline {
       reasons,
       sources: this.sources.map((source) => source.status()),
       log: await this.#logReport(),
-      views: [],
+      views: this.views?.status() ?? [],
       sinks: this.sinkGroups.flatMap((group) => group.status()),
     };
   }

@@ -2,13 +2,14 @@ import { join } from 'node:path';
 import type { Config, SinkConfig } from '../config/config.ts';
 import type { Report } from '../model/events.ts';
 import type { Log } from '../model/log.ts';
-import type { Table } from '../model/table.ts';
 import { createSinkGroups } from '../sinks/create-groups.ts';
 import { forgetOthers } from '../sinks/cursors.ts';
 import type { SinkOptions } from '../sinks/options.ts';
 import type { ServiceDeps } from './service.ts';
 import { topicOfSink } from './sink-topics.ts';
 import type { SinkGroupPlan } from './sink-unit.ts';
+import { loggedTables } from './view-catalog.ts';
+import { viewsStream } from '../views/port.ts';
 
 /** Turns the sinks of the file into the groups that the service runs. */
 export async function sinkPlans(
@@ -35,7 +36,10 @@ export async function sinkPlans(
     groups.flatMap((group) => group.sinks),
   );
   return groups.map((group) => ({
-    sinks: group.sinks.map(({ name, stream }) => ({ name, source: stream })),
+    sinks: group.sinks.map(({ name, stream, topic }) => ({
+      name,
+      fedBy: stream === viewsStream ? { view: topic.slice(viewsStream.length + 1) } : { source: stream },
+    })),
     run: async (signal) => group.run(signal),
     status: () => group.status(),
     onProgress: (listener) => group.onProgress(listener),
@@ -46,17 +50,9 @@ function sinkOptions(sink: SinkConfig, config: Config, logged: Parameters<typeof
   const { topic, stream } = topicOfSink(sink, config, logged);
   const { name, start, columns } = sink;
   const chosen = columns && Object.fromEntries(columns.map(({ column, as }) => [as, column]));
-  const common = { name, from: topic, stream, start, ...(chosen ? { columns: chosen } : {}) };
+  const only = config.sources.length === 1 ? config.sources[0]?.name : undefined;
+  const shown = stream === viewsStream && only !== undefined ? { sourceName: only } : {};
+  const common = { name, from: topic, stream, start, ...shown, ...(chosen ? { columns: chosen } : {}) };
   if (sink.type === 'ndjson') return { ...common, type: sink.type, path: sink.path };
   return { ...common, type: sink.type, path: sink.path, table: sink.table, search: sink.search };
-}
-
-/** Every table that the log has ever held; ids are dense from 1. */
-function loggedTables(log: Log): Table[] {
-  const tables: Table[] = [];
-  for (let id = 1; ; id++) {
-    const table = log.table(id);
-    if (!table) return tables;
-    tables.push(table);
-  }
 }

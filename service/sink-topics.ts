@@ -2,20 +2,25 @@ import { TidemarkError } from '../base/errors.ts';
 import type { Config, SinkConfig, SourceConfig, TableConfig } from '../config/config.ts';
 import { namesTable, parseName, partMatches } from '../config/table-name.ts';
 import { topicOf } from '../model/table.ts';
+import { viewTopic, viewsStream } from '../views/port.ts';
 
 /** The topic that a sink follows, with the stream (the source) that writes it. */
 export interface SinkTopic {
   readonly topic: string;
   readonly stream: string;
+  /** The view that it is the result of, if it is. */
+  readonly view?: string;
 }
 
 type NamedTable = readonly [source: string, schema: string, table: string];
 
 /**
- * The topic that `from` means: any unambiguous ending of a table's name. Tables that the file spells out come first, then those
+ * The topic that `from` means: a view, or any unambiguous ending of a table's name. Tables that the file spells out come first, then those
  * that a pattern could match, then those that the log holds already. CONFIG_INVALID when that leaves none or several.
  */
 export function topicOfSink(sink: SinkConfig, config: Config, logged: readonly NamedTable[]): SinkTopic {
+  const view = config.views.find(({ name }) => sink.from === name || sink.from === viewTopic(name));
+  if (view) return { topic: viewTopic(view.name), stream: viewsStream, view: view.name };
   const written = config.sources.flatMap((source) =>
     source.tables
       .filter((table) => !table.isPattern)
@@ -23,7 +28,7 @@ export function topicOfSink(sink: SinkConfig, config: Config, logged: readonly N
   );
   const candidates = [
     () => written.filter((table) => namesTable(sink.from, table)),
-    () => logged.filter((table) => namesTable(sink.from, table)),
+    () => logged.filter((table) => table[0] !== viewsStream && namesTable(sink.from, table)),
     () => config.sources.flatMap((source) => byPattern(sink.from, source)),
   ];
   for (const candidate of candidates) {
@@ -33,10 +38,14 @@ export function topicOfSink(sink: SinkConfig, config: Config, logged: readonly N
     if (found.length > 1) throw ambiguous(sink, found);
     return { topic: topicOf(...only), stream: only[0] };
   }
-  throw new TidemarkError('CONFIG_INVALID', `sink '${sink.name}': 'from: ${sink.from}' names no table of a source`, {
-    hint: 'Write the whole name: <source>.<schema>.<table>.',
-    place: { sink: sink.name, file: config.file },
-  });
+  throw new TidemarkError(
+    'CONFIG_INVALID',
+    `sink '${sink.name}': 'from: ${sink.from}' names no view and no table of a source`,
+    {
+      hint: 'Write the whole name: <source>.<schema>.<table>.',
+      place: { sink: sink.name, file: config.file },
+    },
+  );
 }
 
 /** The tables of a source that `from` could mean by its patterns: what it leaves open must stand in the pattern literally. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { Report } from '../model/events.ts';
+import { shownPosition } from '../model/position.ts';
 import type { SinkReport, StatusError } from '../telemetry/status.ts';
 import type { PipelineEvent } from '../model/events.ts';
 import type { TidemarkError } from '../base/errors.ts';
@@ -19,10 +20,15 @@ interface SinkStanding {
   readonly error: StatusError | null;
 }
 
+/** A sink with the source, or the view, whose changes it takes. */
+export interface FedSink {
+  readonly name: string;
+  readonly fedBy: { readonly source: string } | { readonly view: string };
+}
+
 /** Sinks that share a target, a cursor and a commit: they run and fail together. */
 export interface SinkGroupPlan {
-  /** Each sink with the source that feeds it. */
-  readonly sinks: readonly { readonly name: string; readonly source: string }[];
+  readonly sinks: readonly FedSink[];
   readonly run: (signal: AbortSignal) => Promise<void>;
   readonly status: () => readonly SinkStanding[];
   /** Calls the listener after every progress; returns what ends that. */
@@ -61,7 +67,7 @@ export class SinkUnit {
       name: sink.name,
       type: sink.type,
       seq: sink.seq,
-      position: sink.position,
+      position: sink.position === null ? null : shownPosition(sink.position),
       lag_seconds: roundedSeconds(sink.lagSeconds),
       consistent: sink.consistent,
       dead_letters: sink.deadLetters,

@@ -5,6 +5,7 @@ import type { Files } from '../base/files.ts';
 import type { ViewConfig } from '../config/config.ts';
 import type { Report } from '../model/events.ts';
 import type { Log } from '../model/log.ts';
+import { formatPositions } from '../model/position.ts';
 import type { ViewReport } from '../telemetry/status.ts';
 import type { LookupAnswer, Stage } from '../views/port.ts';
 import { explain } from '../views/plan/explain.ts';
@@ -39,6 +40,7 @@ export class ViewsUnit {
   readonly #tablesAreKnown: () => boolean;
   readonly #listeners = new Set<() => void>();
   #bound: BoundViews = { views: [], failures: new Map(), sources: new Map() };
+  #isBound = false;
   #stage: Stage | null = null;
 
   constructor(plan: ViewsPlan, tablesAreKnown: () => boolean) {
@@ -67,6 +69,11 @@ export class ViewsUnit {
         error: failure ?? errorOf(this.#bound.failures.get(name) ?? null) ?? view?.error ?? null,
       };
     });
+  }
+
+  /** Whether it is known which tables each view reads, and what is wrong with those that cannot be kept. */
+  get isBound(): boolean {
+    return this.#isBound;
   }
 
   /** What a view has failed with for good. */
@@ -119,6 +126,7 @@ export class ViewsUnit {
       views: bound.views,
       relations: relationsOf(bound.views, newestTables(log, this.#plan.sources)),
       log,
+      formatPosition: (positions) => formatPositions(positions, this.#plan.sources.length === 1),
       directory: join(dataDirectory, 'views'),
       state: views[0]?.state ?? 'disk',
       files,
@@ -143,6 +151,7 @@ export class ViewsUnit {
       const bound = bindAll(views, newestTables(log, sources));
       if (bound.failures.size === 0 || isFinal) {
         this.#bound = bound;
+        this.#isBound = true;
         for (const [view, error] of bound.failures) report({ type: 'view.failed', view, error });
         this.#progressed();
         return bound;

@@ -1,5 +1,6 @@
 import { TidemarkError } from '../base/errors.ts';
-import type { SinkReport } from '../telemetry/status.ts';
+import { positionText } from '../telemetry/status.ts';
+import type { SinkPosition, SinkReport } from '../telemetry/status.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { SourceUnit } from './source-unit.ts';
 import { asTidemarkError } from './supervise.ts';
@@ -14,9 +15,9 @@ const nudgeEveryMs = 1000;
 
 export interface WaitRequest {
   readonly sink: string;
-  /** A position of the sink's source, or `now` for the source's present one. */
+  /** A position of a source, or `now` for the present ones of all sources (or of `source`). */
   readonly position: string;
-  /** Which source the position is of; the sink's own when absent. */
+  /** Which source the position is of; the sink's own when absent, which must then have one only. */
   readonly source?: string;
   /** No limit when absent. */
   readonly timeoutMs?: number;
@@ -27,12 +28,12 @@ export interface WaitRequest {
 
 export interface WaitAnswer {
   readonly sink: string;
-  readonly position: string;
+  readonly position: SinkPosition;
   readonly waited_ms: number;
 }
 
 /**
- * Returns once the sink is consistent and holds everything that its source committed up to the position. SINK_UNKNOWN,
+ * Returns once the sink is consistent and holds everything that the source committed up to the position. SINK_UNKNOWN,
  * SOURCE_UNKNOWN, POSITION_INVALID; WAIT_TIMEOUT when time runs out; SINK_FAILED, or the source's own code, when waiting longer is
  * of no use, or when time ran out while the sink was failing.
  */
@@ -40,35 +41,65 @@ export async function waitForSink(pipeline: Pipeline, request: WaitRequest): Pro
   const { clock } = pipeline;
   const startedMs = clock.monotonic();
   const deadlineMs = request.timeoutMs === undefined ? Number.POSITIVE_INFINITY : startedMs + request.timeoutMs;
-  const { source } = pipeline.sink(request.sink);
-  if (request.source !== undefined && request.source !== source.name) {
-    pipeline.source(request.source);
-    throw new TidemarkError('SOURCE_UNKNOWN', `source '${request.source}' does not feed sink '${request.sink}'`, {
-      hint: `It is fed by ${source.name}.`,
-    });
-  }
-  let wanted = await wantedPosition(source, request, deadlineMs, pipeline);
+  const targets = await targetsOf(pipeline, request, deadlineMs);
   let nudgedMs = request.position === 'now' ? startedMs : Number.NEGATIVE_INFINITY;
   for (;;) {
     const sink = pipeline.sinkReport(request.sink);
-    if (sink.consistent && sink.position !== null && source.order.covers(sink.position, wanted)) {
+    if (sink.position !== null && sink.consistent && targets.every((target) => isReached(target, sink.position))) {
       return { sink: sink.name, position: sink.position, waited_ms: Math.round(clock.monotonic() - startedMs) };
     }
     const nowMs = clock.monotonic();
     throwIfHopeless(pipeline, request, sink, nowMs >= deadlineMs);
-    if (nowMs >= deadlineMs) throw timeoutError(request, wanted, sink);
+    if (nowMs >= deadlineMs) throw timeoutError(request, targets, sink);
     if (nowMs - nudgedMs >= nudgeEveryMs) {
       nudgedMs = nowMs;
-      // That the source does not answer shows in its status.
-      source.currentPosition().then(
-        (present) => (wanted = source.order.settle(wanted, present)),
-        () => undefined,
-      );
+      for (const target of targets) nudge(target);
     }
     const leftMs = Math.min(lookEveryMs, deadlineMs - nowMs);
     await Promise.race([pipeline.changed(), clock.sleep(leftMs, request.signal)]);
     request.signal?.throwIfAborted();
   }
+}
+
+/** A source, and up to where it must be contained. */
+interface Target {
+  readonly source: SourceUnit;
+  wanted: string;
+}
+
+async function targetsOf(pipeline: Pipeline, request: WaitRequest, deadlineMs: number): Promise<Target[]> {
+  const { sources } = pipeline.sink(request.sink);
+  const names = sources.map(({ name }) => name).join(', ');
+  let chosen = sources;
+  if (request.source !== undefined) {
+    const source = pipeline.source(request.source);
+    if (!sources.includes(source)) {
+      throw new TidemarkError('SOURCE_UNKNOWN', `source '${request.source}' does not feed sink '${request.sink}'`, {
+        hint: `It is fed by ${names}.`,
+      });
+    }
+    chosen = [source];
+  } else if (sources.length > 1 && request.position !== 'now') {
+    throw new TidemarkError('REQUEST_INVALID', `sink '${request.sink}' has several sources: ${names}`, {
+      hint: 'Say with --source which one the position is of.',
+    });
+  }
+  return Promise.all(
+    chosen.map(async (source) => ({ source, wanted: await wantedPosition(source, request, deadlineMs, pipeline) })),
+  );
+}
+
+function isReached({ source, wanted }: Target, held: SinkPosition | null): boolean {
+  const own = typeof held === 'string' || held === null ? held : (held[source.name] ?? null);
+  return own !== null && source.order.covers(own, wanted);
+}
+
+function nudge(target: Target): void {
+  target.source.currentPosition().then(
+    (present) => (target.wanted = target.source.order.settle(target.wanted, present)),
+    // That the source does not answer shows in its status.
+    () => undefined,
+  );
 }
 
 /** The position to wait for, in the source's own spelling; asks an unreachable source again until the deadline. */
@@ -112,7 +143,9 @@ async function withDeadline<T>(work: Promise<T>, deadlineMs: number, { clock }: 
 }
 
 function throwIfHopeless(pipeline: Pipeline, request: WaitRequest, sink: SinkReport, isOver: boolean): void {
-  const { group, source } = pipeline.sink(request.sink);
+  const { group, view, sources } = pipeline.sink(request.sink);
+  const ofView = view === null ? null : (pipeline.views?.failureOf(view) ?? null);
+  if (ofView) throw ofView;
   const failed = group.failureOf(sink.name) ?? (isOver ? sink.error : null);
   if (failed) {
     throw new TidemarkError('SINK_FAILED', `sink '${sink.name}' is failing: ${failed.message}`, {
@@ -120,12 +153,15 @@ function throwIfHopeless(pipeline: Pipeline, request: WaitRequest, sink: SinkRep
       place: { sink: sink.name },
     });
   }
-  const { failure, isDead } = source.supervised;
-  if (failure && (isDead || request.failFast === true || isOver)) throw failure;
+  for (const { supervised } of sources) {
+    const { failure, isDead } = supervised;
+    if (failure && (isDead || request.failFast === true || isOver)) throw failure;
+  }
 }
 
-function timeoutError(request: WaitRequest, wanted: string, sink: SinkReport): TidemarkError {
-  const standing = sink.position === null ? 'holds nothing yet' : `is at ${sink.position}`;
+function timeoutError(request: WaitRequest, targets: readonly Target[], sink: SinkReport): TidemarkError {
+  const wanted = targets.map((target) => target.wanted).join(', ');
+  const standing = sink.position === null ? 'holds nothing yet' : `is at ${positionText(sink.position)}`;
   const consistent = sink.consistent ? '' : ' and is not consistent yet (the snapshot is under way)';
   return new TidemarkError(
     'WAIT_TIMEOUT',

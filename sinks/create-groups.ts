@@ -43,11 +43,11 @@ function targetOf(members: readonly SinkOptions[], deps: SinkDependencies): Targ
 }
 
 function ndjsonTarget(members: readonly SinkOptions[], deps: SinkDependencies): Target {
-  const streams = new Map(members.map((member) => [member.name, streamOf(member)]));
+  const sources = new Map(members.map((member) => [member.name, member.sourceName ?? streamOf(member)]));
   const [first, second] = members;
   if (first === undefined || first.path === '-') {
     const fingerprints = new Map(members.map((member) => [member.name, fingerprintOf(member)]));
-    return new NdjsonTarget(new FeedPipe(deps.output ?? process.stdout, deps, fingerprints), streams, deps);
+    return new NdjsonTarget(new FeedPipe(deps.output ?? process.stdout, deps, fingerprints), sources, deps);
   }
   if (second !== undefined) {
     throw new TidemarkError('CONFIG_INVALID', `Sinks '${first.name}' and '${second.name}' write to the same file`, {
@@ -61,5 +61,5 @@ function ndjsonTarget(members: readonly SinkOptions[], deps: SinkDependencies): 
     epoch: deps.log.epoch,
     fingerprint: fingerprintOf(first),
   });
-  return new NdjsonTarget(feed, streams, deps);
+  return new NdjsonTarget(feed, sources, deps);
 }

@@ -10,6 +10,8 @@ interface CommonOptions {
   readonly from: string;
   /** Stream of the topic; the topic's first part when absent. */
   readonly stream?: string;
+  /** Name of the source to show with positions; the stream's when absent. */
+  readonly sourceName?: string;
   readonly columns?: ColumnChoice;
   /** `consistent`: nothing can be read before the topic equals its table. `eager`: rows can be read as they come. */
   readonly start: 'consistent' | 'eager';

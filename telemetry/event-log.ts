@@ -41,6 +41,15 @@ export function logEvent(logger: Logger, event: PipelineEvent): void {
     case 'log.disk':
       logDisk(logger, event);
       return;
+    case 'view.failed':
+      logger.error({ view: event.view, ...errorFields(event.error) }, `view failed: ${event.error.message}`);
+      return;
+    case 'view.dead_letter':
+      logger.warn({ view: event.view, row: event.row, reason: event.reason }, 'an expression failed on a row');
+      return;
+    case 'view.step':
+      logger.trace({ ...event }, 'step');
+      return;
     default:
       logSinkEvent(logger, event);
   }

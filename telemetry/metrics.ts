@@ -7,6 +7,7 @@ import type { ServiceStatus } from './status.ts';
 const require = createRequire(import.meta.url);
 const Counter = require('prom-client/lib/counter.js') as typeof PromClient.Counter;
 const Gauge = require('prom-client/lib/gauge.js') as typeof PromClient.Gauge;
+const Histogram = require('prom-client/lib/histogram.js') as typeof PromClient.Histogram;
 const Registry = require('prom-client/lib/registry.js') as typeof PromClient.Registry;
 
 /**
@@ -29,10 +30,18 @@ export class Metrics {
     'sink',
     'code',
   ]);
+  readonly #viewSteps = this.#counter('view_steps_total', 'Steps of all views together.', []);
+  readonly #viewSeconds = new Histogram({
+    name: 'tidemark_view_step_seconds',
+    help: 'Time that a step of all views took, from its input to its output in the log.',
+    buckets: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30],
+    registers: [this.#registry],
+  });
+  readonly #viewChanges = this.#counter('view_changes_total', 'Changes of results that steps published.', []);
   readonly #compactions = this.#counter('log_compactions_total', 'Compactions of a stream of the log.', ['stream']);
 
   constructor(version: string) {
-    this.#gauges = [...this.#sourceGauges(), ...this.#sinkGauges(), ...this.#serviceGauges()];
+    this.#gauges = [...this.#sourceGauges(), ...this.#viewGauges(), ...this.#sinkGauges(), ...this.#serviceGauges()];
     this.#gauge('build_info', 'The running version.', ['version']).set({ version }, 1);
   }
 
@@ -64,6 +73,11 @@ export class Metrics {
         return;
       case 'sink.retrying':
         this.#sinkRetries.inc({ sink: event.sink, code: event.error.code });
+        return;
+      case 'view.step':
+        this.#viewSteps.inc();
+        this.#viewSeconds.observe(event.seconds);
+        this.#viewChanges.inc(event.changes);
         return;
       case 'log.compacted':
         this.#compactions.inc({ stream: event.stream });
@@ -102,6 +116,21 @@ export class Metrics {
       of('source_up', '1 while the source makes progress.', (s) => Number(s.error === null)),
       of('snapshot_running', '1 while a snapshot is under way.', (s) => Number(s.snapshot.state === 'running')),
       of('snapshot_rows_estimated', 'Rows that the snapshot is expected to read.', (s) => s.snapshot.rows_estimated),
+    ];
+  }
+
+  #viewGauges(): GaugeGroup[] {
+    const of = (name: string, help: string, value: (view: ServiceStatus['views'][number]) => number | null) => ({
+      gauge: this.#gauge(name, help, ['view']),
+      values: (status: ServiceStatus) => status.views.map((view): LabelledValue => [{ view: view.name }, value(view)]),
+    });
+    return [
+      of('view_rows', 'Rows of the result.', (v) => v.rows),
+      of('view_state_bytes', 'Bytes of state; what views share is counted for each.', (v) => v.state_bytes),
+      of('view_lag_seconds', 'Age of the oldest commit that the result does not contain.', (v) => v.lag_seconds),
+      of('view_consistent', '1 when the result equals the query at its step.', (v) => Number(v.consistent)),
+      of('view_up', '1 while the view makes progress.', (v) => Number(v.error === null)),
+      of('view_dead_letters', 'Rows that an expression fails on.', (v) => v.dead_letters),
     ];
   }
 

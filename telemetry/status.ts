@@ -73,6 +73,14 @@ export interface ViewReport {
 
 export type SinkPosition = string | Readonly<Record<string, string>>;
 
+/** As it is shown to people. */
+export function positionText(position: SinkPosition): string {
+  if (typeof position === 'string') return position;
+  return Object.entries(position)
+    .map(([source, at]) => `${source} ${at}`)
+    .join(', ');
+}
+
 export interface SinkReport {
   readonly name: string;
   readonly type: string;

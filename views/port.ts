@@ -39,6 +39,8 @@ export interface StageOptions {
   /** For each relation that the views scan, the version of its table by which they were bound. */
   readonly relations: ReadonlyMap<string, Table>;
   readonly log: Log;
+  /** How the positions of the sources, by name, become the position of a commit of the stream `views`. */
+  readonly formatPosition: (positions: Readonly<Record<string, string>>) => string;
   /** Where state is kept, `<data_dir>/views`; made when it does not exist. */
   readonly directory: string;
   /** `disk`: LMDB, memory is bounded. `memory`: nothing is kept, every start begins from the log. */

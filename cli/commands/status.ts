@@ -1,4 +1,5 @@
-import type { ServiceStatus, SinkReport, SourceReport, StatusError } from '../../telemetry/status.ts';
+import { positionText } from '../../telemetry/status.ts';
+import type { ServiceStatus, SinkReport, SourceReport, StatusError, ViewReport } from '../../telemetry/status.ts';
 import { formatBytes, formatCount, formatSeconds } from '../../telemetry/units.ts';
 import type { CommandContext, CommonOptions } from '../context.ts';
 import { connectService, readConfig } from '../deployment.ts';
@@ -35,10 +36,11 @@ function describeStatus(status: ServiceStatus): string {
     ...table(['source', 'type', 'position', 'lag', 'snapshot', 'state'], status.sources.map(sourceRow)),
     '',
     `log: ${log.type}, ${formatBytes(log.bytes)} in ${log.topics} topics${disk}`,
+    ...(status.views.length === 0 ? [] : ['', ...table(viewHeadings, status.views.map(viewRow))]),
     '',
     ...table(['sink', 'type', 'seq', 'position', 'lag', 'dead letters', 'state'], status.sinks.map(sinkRow)),
   );
-  for (const { name, error } of [...status.sources, ...status.sinks])
+  for (const { name, error } of [...status.sources, ...status.views, ...status.sinks])
     if (error) lines.push('', ...problem(name, error));
   return `${lines.join('\n')}\n`;
 }
@@ -63,12 +65,26 @@ function snapshotText({ snapshot, position }: SourceReport): string {
   return `${formatCount(snapshot.rows)} of ~${formatCount(estimated)} rows${waiting}`;
 }
 
+const viewHeadings = ['view', 'rows', 'step', 'state size', 'lag', 'dead letters', 'state'];
+
+function viewRow(view: ViewReport): string[] {
+  return [
+    view.name,
+    formatCount(view.rows),
+    formatCount(view.step),
+    formatBytes(view.state_bytes),
+    lag(view.lag_seconds) || '-',
+    formatCount(view.dead_letters),
+    view.error ? view.error.code : view.consistent ? 'consistent' : 'filling',
+  ];
+}
+
 function sinkRow(sink: SinkReport): string[] {
   return [
     sink.name,
     sink.type,
     formatCount(sink.seq),
-    sink.position ?? '-',
+    sink.position === null ? '-' : positionText(sink.position),
     lag(sink.lag_seconds) || '-',
     formatCount(sink.dead_letters),
     sink.error ? sink.error.code : sink.consistent ? 'consistent' : 'filling',

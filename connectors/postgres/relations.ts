@@ -58,7 +58,7 @@ export async function buildRelation(
   captured: CapturedTable,
   message: RelationMessage,
   previous: Relation | undefined,
-  context: { types: TypeCache; writer: LogWriter; formerId?: (name: string) => number | undefined },
+  context: { types: TypeCache; writer: Pick<LogWriter, 'schemaId'>; formerId?: (name: string) => number | undefined },
 ): Promise<Relation> {
   const { catalog, selection, topic } = captured;
   const types = await context.types.resolve(message.columns.map((column) => column.typeOid));

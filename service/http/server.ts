@@ -12,6 +12,7 @@ import { addEventRoutes } from './event-routes.ts';
 import { guard, rawHeaders } from './guard.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { addPipelineRoutes } from './pipeline-routes.ts';
+import { addViewRoutes } from './view-routes.ts';
 
 /** Requests carry a table's name and a condition, never data. */
 const bodyBytesMax = 64 * 1024;
@@ -55,6 +56,7 @@ export class HttpServer {
       ...addHealthRoutes(server, context),
       ...addPipelineRoutes(server, context),
       ...addEventRoutes(server, context),
+      ...addViewRoutes(server, context),
     ];
     addErrorHandling(server, context, paths);
     try {

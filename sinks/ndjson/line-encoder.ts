@@ -3,6 +3,7 @@ import { TidemarkError, messageOf } from '../../base/errors.ts';
 import type { ChangeCursor } from '../../model/change.ts';
 import type { ByteWriter } from '../../model/json-writer.ts';
 import { rowJsonEncoder } from '../../model/json.ts';
+import { shownPosition } from '../../model/position.ts';
 import type { JsonColumn, RowJsonEncoder } from '../../model/json.ts';
 import type { Table } from '../../model/table.ts';
 import type { Cursor, SinkColumn, SinkShape } from '../port.ts';
@@ -25,7 +26,8 @@ const lineEnd = Buffer.from('}\n');
 export const commitStart = '{"commit":';
 
 export function commitLine(source: string, { seq, position }: Cursor): string {
-  return `${commitStart}${seq},"source":${JSON.stringify(source)},"position":${JSON.stringify(position)}}\n`;
+  const shown = position === null ? null : shownPosition(position);
+  return `${commitStart}${seq},"source":${JSON.stringify(source)},"position":${JSON.stringify(shown)}}\n`;
 }
 
 interface Encoders {

@@ -30,7 +30,7 @@ export class NdjsonTarget implements Target {
   readonly type = 'ndjson';
   readonly wants = 'every';
   readonly #feed: Feed;
-  readonly #streams: ReadonlyMap<string, string>;
+  readonly #sources: ReadonlyMap<string, string>;
   readonly #log: Log;
   readonly #directory: string;
   readonly #lines = new Map<string, Line>();
@@ -40,10 +40,10 @@ export class NdjsonTarget implements Target {
   /** Lines were written since the last commit line. */
   #open = false;
 
-  /** `streams` tells the stream of each sink. */
-  constructor(feed: Feed, streams: ReadonlyMap<string, string>, deps: { log: Log; directory: string }) {
+  /** `sources` tells for each sink what its commit lines name as their source. */
+  constructor(feed: Feed, sources: ReadonlyMap<string, string>, deps: { log: Log; directory: string }) {
     this.#feed = feed;
-    this.#streams = streams;
+    this.#sources = sources;
     this.#log = deps.log;
     this.#directory = deps.directory;
   }
@@ -51,7 +51,7 @@ export class NdjsonTarget implements Target {
   async open(): Promise<ReadonlyMap<string, SinkState>> {
     this.#output.reset();
     this.#open = false;
-    for (const sink of this.#streams.keys()) {
+    for (const sink of this.#sources.keys()) {
       this.#lines.set(sink, { encoder: null, keyed: true, spool: null, rebuilding: false });
     }
     return this.#feed.open();
@@ -97,7 +97,7 @@ export class NdjsonTarget implements Target {
   async endTransaction(sinks: readonly string[], cursor: Cursor): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
-    this.#output.text(commitLine(this.#streams.get(sinks[0] ?? '') ?? '', cursor));
+    this.#output.text(commitLine(this.#sources.get(sinks[0] ?? '') ?? '', cursor));
     if (this.#output.at >= bufferBytes) await this.#flush();
   }
 

@@ -172,8 +172,9 @@ export async function startService(
           name: 'test',
           log,
           sources: [{ name: 'shop', type: 'fed', order: lsnOrder, origin, build: () => fed }],
+          views: null,
           sinks: groups.map((group) => ({
-            sinks: group.sinks.map(({ name, stream }) => ({ name, source: stream })),
+            sinks: group.sinks.map(({ name, stream }) => ({ name, fedBy: { source: stream } })),
             run: async (signal: AbortSignal) => group.run(signal),
             status: () => group.status(),
             onProgress: (listener: () => void) => group.onProgress(listener),
