@@ -88,7 +88,7 @@ export async function explain(test: Case, failure: Failure, server: OracleServer
       return null;
     }
   };
-  const smallest = await shrink(first, failure, fails, { tries: 3000, milliseconds: 60_000 });
+  const smallest = await shrink(first, failure, fails, { tries: 3000, milliseconds: 20_000 });
   return `${script(smallest.test)}\n${describe(smallest.reason)}\n(seed ${test.seed}, ${smallest.tries} smaller cases tried)`;
 }
 

@@ -45,7 +45,15 @@ function add(state: Value[], at: number, args: readonly Value[], weight: number)
   } else {
     addSlowly(state, at, value, weight);
   }
-  if (rows === 0 && state[at + 5] === null && state[at + 4] === 0) init(state, at);
+  if (rows === 0 && state[at + 5] === null && state[at + 4] === 0 && isZero(state, at)) init(state, at);
+}
+
+/** Whether nothing is owed: a row may be taken out before the one that it stands for comes in. */
+function isZero(state: readonly Value[], at: number): boolean {
+  const high = state[at + 1] as number;
+  const low = state[at + 2] as number;
+  const rest = state[at + 3] as number | bigint;
+  return rest === 0 ? high + low === 0 : fixedOf(high) + fixedOf(low) + BigInt(rest) === 0n;
 }
 
 /** Also what is not finite: every comparison with its NaN errors has failed. */

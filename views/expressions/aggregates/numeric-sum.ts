@@ -83,8 +83,9 @@ export function addNumericValue(state: Value[], at: number, value: Numeric, weig
       state[at + 4] = addOther(state[at + 4] as string | null, String(scale), weight, product);
     }
   }
-  // What is left when the last row has gone is nothing; the next row chooses the main scale anew.
-  if (rows === 0 && state[at + 3] === 0 && state[at + 4] === null) initNumericSum(state, at);
+  // What is left when the last row has gone is nothing; the next row chooses the main scale anew. A row may be taken out before the
+  // one that it stands for comes in: then there are no rows, and a sum that is owed.
+  if (rows === 0 && state[at + 2] === 0 && state[at + 3] === 0 && state[at + 4] === null) initNumericSum(state, at);
 }
 
 function addOther(others: string | null, name: string, rows: number, sum: number | bigint): string | null {
