@@ -1,8 +1,10 @@
 import type { KeyViolation, OutputOperator } from './operators/output.ts';
 import type { Operator, StepContext } from './operators/operator.ts';
+import { identityKey } from './operators/rows.ts';
 import type { RowError } from './expressions/expression.ts';
 import type { Delta } from './delta.ts';
 import { emptyDelta } from './delta.ts';
+import type { Arrangement, Records } from './state/port.ts';
 import type { SqlType } from './type.ts';
 import type { Row } from './value.ts';
 
@@ -24,6 +26,12 @@ export interface Rejection {
   readonly error: RowError;
 }
 
+/** A state that an operator owns. */
+export interface NodeState {
+  readonly name: string;
+  readonly of: Arrangement | Records;
+}
+
 /** One operator of the graph, with what `explain` says of it. */
 export interface GraphNode {
   /** Unique, and the same for the same plan: its states are named after it. */
@@ -33,8 +41,7 @@ export interface GraphNode {
   readonly detail: string;
   readonly operator: Operator;
   readonly inputs: readonly GraphNode[];
-  /** Names of the states that it owns. */
-  readonly states: readonly string[];
+  readonly states: readonly NodeState[];
   /** It has rows before anything has changed, and must be asked in the first step. */
   readonly eager: boolean;
   /** The views that are made of it. */
@@ -65,6 +72,8 @@ export class Engine {
   rejections: readonly Rejection[] = [];
   /** Of the last step. */
   violations: readonly KeyViolation[] = [];
+  /** Bytes of each state, by name (StateStore.sizes). */
+  readonly sizes: () => ReadonlyMap<string, number>;
   readonly #inputs: ReadonlyMap<string, EngineInputNode>;
   readonly #steps: readonly NodeStep[];
   #started = false;
@@ -73,10 +82,12 @@ export class Engine {
     readonly inputs: readonly EngineInputNode[];
     readonly nodes: readonly GraphNode[];
     readonly outputs: readonly EngineOutput[];
+    readonly sizes: () => ReadonlyMap<string, number>;
   }) {
     this.inputs = graph.inputs.map(({ relation, positions, types }) => ({ relation, positions, types }));
     this.nodes = graph.nodes;
     this.outputs = graph.outputs;
+    this.sizes = graph.sizes;
     this.#inputs = new Map(graph.inputs.map((input) => [input.relation, input]));
     this.#steps = graph.nodes
       .filter(({ inputs, eager }) => inputs.length > 0 || eager)
@@ -103,7 +114,7 @@ export class Engine {
     }
     for (const input of this.#inputs.values()) input.node.out = emptyDelta;
     this.#started = true;
-    this.rejections = context.rejections;
+    this.rejections = context.netRejections();
     this.violations = violations;
     return changed;
   }
@@ -142,10 +153,24 @@ class NodeStep {
 }
 
 class RejectionList implements StepContext {
-  readonly rejections: Rejection[] = [];
+  readonly #rejections: Rejection[] = [];
   node: GraphNode | null = null;
 
   reject(operator: string, row: Row, weight: number, error: RowError): void {
-    this.rejections.push({ views: [...(this.node?.views ?? [])], operator, row, weight, error });
+    this.#rejections.push({ views: [...(this.node?.views ?? [])], operator, row, weight, error });
+  }
+
+  /** Without those that were taken back in the same step. */
+  netRejections(): readonly Rejection[] {
+    if (this.#rejections.length < 2) return this.#rejections;
+    const net = new Map<string, Rejection>();
+    for (const rejection of this.#rejections) {
+      const { operator, row, error } = rejection;
+      const positions = row.map((_, position) => position);
+      const key = `${operator} ${error.sqlState} ${error.message} ${identityKey(row, positions)}`;
+      const known = net.get(key);
+      net.set(key, known === undefined ? rejection : { ...known, weight: known.weight + rejection.weight });
+    }
+    return [...net.values()].filter(({ weight }) => weight !== 0);
   }
 }

@@ -1,4 +1,5 @@
 import { present } from '../../base/assert.ts';
+import type { NodeState } from '../engine.ts';
 import { compileRow } from '../expressions/compile.ts';
 import type { AggregateCall, Expression, SortKey } from '../expressions/expression.ts';
 import { compileKey } from '../expressions/key.ts';
@@ -45,6 +46,7 @@ export function lowerAggregate(
   const keyRows = isFixed
     ? null
     : graph.store.arrangement(`${name}/keys`, { types: keyTypes, compare: compareRows(keyTypes) });
+  const records = graph.store.records(`${name}/groups`);
   const operator = new Aggregate({
     name,
     keyOf: keyFunction(keys.map(columnOf), layout),
@@ -53,7 +55,7 @@ export function lowerAggregate(
     evaluate: maker.evaluate(),
     calls,
     collections: maker.collections,
-    records: graph.store.records(`${name}/groups`),
+    records,
     keyRows,
   });
   const node = graph.add({
@@ -62,7 +64,11 @@ export function lowerAggregate(
     detail: detailOf(plan, input),
     operator,
     inputs: [input.node],
-    states: [`${name}/groups`, ...(isFixed ? [] : [`${name}/keys`]), ...maker.states],
+    states: [
+      { name: `${name}/groups`, of: records },
+      ...(keyRows === null ? [] : [{ name: `${name}/keys`, of: keyRows }]),
+      ...maker.states(),
+    ],
     eager: keys.length === 0,
   });
   const { columns } = plan;
@@ -96,7 +102,7 @@ interface PendingCollection {
 
 /** Finds what the calls of one aggregate have to read, and which can read the same collection. */
 class CallMaker {
-  readonly states: string[] = [];
+  readonly #distinct: NodeState[] = [];
   readonly #name: string;
   readonly #input: Lowered;
   readonly #places: Places;
@@ -125,11 +131,11 @@ class CallMaker {
     if (fn.linear === null) return this.#collected(call);
     const types = call.args.map(({ type }) => type);
     const state = `${this.#name}/distinct-${index}`;
-    if (call.distinct) this.states.push(state);
     const positions = types.map((_, at) => at);
     const distinct = call.distinct
       ? { records: this.#graph.store.records(state), keyOf: compileKey(types, positions, 'keep') }
       : null;
+    if (distinct !== null) this.#distinct.push({ name: state, of: distinct.records });
     const linear: LinearCall = {
       kind: 'linear',
       fn,
@@ -143,6 +149,13 @@ class CallMaker {
 
   get collections(): readonly Collection[] {
     return [...this.#pending.values()].map((pending) => this.#collection(pending));
+  }
+
+  states(): readonly NodeState[] {
+    const collected = [...this.#pending.values()].map((pending) => {
+      return { name: pending.state, of: this.#collection(pending).arrangement };
+    });
+    return [...this.#distinct, ...collected];
   }
 
   /** Makes source rows of input rows. */
@@ -199,7 +212,6 @@ class CallMaker {
       collection: null,
     };
     this.#pending.set(key, made);
-    this.states.push(made.state);
     return made;
   }
 

@@ -92,9 +92,10 @@ export class GraphBuilder {
     const { keys: orderKeys, computed } = orderOf(by.order ?? [], columns);
     const types = [...columns.map(({ type }) => type), ...computed.map(({ type }) => type)];
     const compare = totalOrder(orderKeys, types);
+    const arrangement = this.store.arrangement(name, { types, compare });
     const arrange = new Arrange({
       name,
-      arrangement: this.store.arrangement(name, { types, compare }),
+      arrangement,
       keyOf: this.#keyOf(input, by),
       pick: arrangedPicker(input, columns, computed),
     });
@@ -104,7 +105,7 @@ export class GraphBuilder {
       detail: arrangeDetail(input, by),
       operator: arrange,
       inputs: [input.node],
-      states: [name],
+      states: [{ name, of: arrangement }],
     });
     const lowered: Lowered = {
       node,

@@ -21,16 +21,17 @@ export function lowerOutput(view: BoundView, lowered: Lowered, isChecked: boolea
     return present(lowered.positions[at], `column ${id} of view ${view.name}`);
   });
   const state = `${name}-by-${view.key.join('-')}`;
+  const check = isChecked ? keyCheck(view, state, graph) : null;
   const operator = new OutputOperator({
     view: view.name,
     pick: picker(positions, lowered.width),
-    check: isChecked ? keyCheck(view, state, graph) : null,
+    check,
   });
   const keyNames = view.key.map((at) => view.columns[at]?.name ?? '').join(', ');
   const detail = `view ${view.name}${view.key.length === 0 ? '' : ` key (${keyNames})${isChecked ? ', checked' : ''}`}`;
   const node = graph.add({
     ...nodeOf(name, 'output', detail, operator, [lowered.node]),
-    states: isChecked ? [state] : [],
+    states: check === null ? [] : [{ name: state, of: check.arrangement }],
   });
   return { view: view.name, node, operator };
 }

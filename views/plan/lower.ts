@@ -17,7 +17,8 @@ import type { Lowered } from './lower-graph.ts';
 import { lowerJoin } from './lower-join.ts';
 import { lowerOutput } from './lower-output.ts';
 import type { ViewOutput } from './lower-output.ts';
-import { isSingle, keysOf } from './keys.ts';
+import { keysOf } from './keys.ts';
+import { isUniqueBy } from './lower-unique.ts';
 import { lowerDistinct, lowerSetDifference, lowerTopN } from './lower-window.ts';
 import type { BoundView, ExpandPlan, FilterPlan, Plan, ProjectPlan, ScanPlan, UnionPlan, ValuesPlan } from './plan.ts';
 import { PlanIdentities } from './share.ts';
@@ -37,7 +38,7 @@ export function buildEngine(views: readonly BoundView[], store: StateStore, opti
   }
   const { graph, inputs, outputs } = lowering;
   const named = outputs.map((output) => ({ ...output, isWanted: wanted.includes(output.view) }));
-  return new Engine({ inputs, nodes: graph.nodes, outputs: named });
+  return new Engine({ inputs, nodes: graph.nodes, outputs: named, sizes: () => store.sizes() });
 }
 
 /** The relation under which views scan a view. */
@@ -197,7 +198,7 @@ class Lowering {
 
 /** Whether the plan leaves it open that two rows have the declared key. */
 function isKeyChecked({ plan, columns, key }: BoundView): boolean {
-  return key.length > 0 && !isSingle(plan, new Set(key.map((at) => present(columns[at], 'a key column').id)));
+  return key.length > 0 && !isUniqueBy(plan, new Set(key.map((at) => present(columns[at], 'a key column').id)));
 }
 
 function inputsOf(plan: Plan): readonly Plan[] {
@@ -229,10 +230,11 @@ function values({ rows, columns }: ValuesPlan, identity: string, graph: GraphBui
     const compute = compileRow(row, new Map());
     return () => compute([]);
   });
-  const operator = new Values({ name, rows: made, records: graph.store.records(name) });
+  const records = graph.store.records(name);
+  const operator = new Values({ name, rows: made, records });
   const node = graph.add({
     ...nodeOf(name, 'values', `${rows.length} rows`, operator, []),
-    states: [name],
+    states: [{ name, of: records }],
     eager: true,
   });
   return { node, identity, columns, positions: columns.map((_, index) => index), width: columns.length };

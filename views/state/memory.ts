@@ -98,6 +98,10 @@ class MemoryArrangement implements Arrangement {
     return found instanceof SortedBag ? found.total : 1;
   }
 
+  get size(): number {
+    return this.#size;
+  }
+
   *entries(): Iterable<readonly [StateKey, Bag]> {
     for (const [key, found] of this.#bags) yield [key, found instanceof SortedBag ? found : new OneRow(found)];
   }

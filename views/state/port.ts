@@ -47,6 +47,8 @@ export interface Arrangement {
   bag(key: StateKey): Bag | undefined;
   /** Sum of the weights under the key. */
   total(key: StateKey): number;
+  /** Number of different rows under all keys, where that is known without counting them. */
+  readonly size?: number;
   /** Every key with its bag, in no particular order. For rebuilds, `--final` and look-ups. */
   entries(): Iterable<readonly [StateKey, Bag]>;
 }
