@@ -49,10 +49,14 @@ export async function runPipe(options: PipeOptions, ports: PipePorts): Promise<{
   const catalog = catalogOf(tables.map((table) => relationOf(table)));
   const views = bindScript({ name: 'pipe', sql: options.sql, key: options.key, catalog });
   const pipe = new Pipe(options, tables, views, ports);
-  for await (const piece of ports.input) {
-    pipe.feed(piece);
-    if (pipe.writer.length >= outputChunk) await ports.write(pipe.writer.take());
-    if (pipe.failure || ports.signal.aborted) break;
+  try {
+    for await (const piece of ports.input) {
+      pipe.feed(piece);
+      if (pipe.writer.length >= outputChunk) await ports.write(pipe.writer.take());
+      if (pipe.failure || ports.signal.aborted) break;
+    }
+  } catch (error) {
+    if (!ports.signal.aborted) throw error;
   }
   pipe.end();
   await ports.write(pipe.writer.take());

@@ -1,8 +1,11 @@
+import { createReadStream, fstatSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { systemCodeOf } from '../../base/errors.ts';
 import { runPipe } from '../../service/pipe.ts';
 import type { CommandContext } from '../context.ts';
 import { usageError } from '../usage.ts';
+
+const pieceBytes = 1024 * 1024;
 
 interface PipeCommandOptions {
   readonly table: readonly string[];
@@ -26,7 +29,7 @@ export async function pipeCommand(options: PipeCommandOptions, context: CommandC
       output: options.final === true ? 'final' : 'changes',
     },
     {
-      input: process.stdin,
+      input: standardInput(context.signal),
       write: async (text) => {
         if (context.stdout.write(text)) return;
         await new Promise<void>((resolve) => void context.stdout.once('drain', resolve));
@@ -37,6 +40,15 @@ export async function pipeCommand(options: PipeCommandOptions, context: CommandC
   );
   if (rejected > 0) context.stderr.write(`tidemark: ${rejected} rows were left out of the result\n`);
   return rejected > 0 ? 1 : 0;
+}
+
+/** Standard input; it ends when the signal is aborted. A file is read in large pieces. */
+function standardInput(signal: AbortSignal): AsyncIterable<Buffer> {
+  const input = fstatSync(0).isFile()
+    ? createReadStream('', { fd: 0, autoClose: false, highWaterMark: pieceBytes })
+    : process.stdin;
+  signal.addEventListener('abort', () => input.destroy(), { once: true });
+  return input;
 }
 
 /** The text itself, or what the file of that name holds. */

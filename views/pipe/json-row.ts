@@ -24,6 +24,8 @@ import type { PipeColumn, PipeTable } from './pipe-table.ts';
 export class JsonRowReader {
   readonly #table: PipeTable;
   readonly #scanner: JsonLineScanner;
+  /** For each column that is read, its place in the table. */
+  readonly #positions: readonly number[];
   readonly #columns: readonly PipeColumn[];
   readonly #isInteger: readonly boolean[];
   readonly #inputs: readonly ((text: string) => Value)[];
@@ -32,7 +34,9 @@ export class JsonRowReader {
   constructor(table: PipeTable, positions: readonly number[]) {
     this.#table = table;
     this.#columns = positions.map((position) => table.columns[position] as PipeColumn);
-    this.#scanner = new JsonLineScanner(this.#columns.map(({ name }) => name));
+    this.#positions = positions;
+    // Of all columns, since members that are expected are gone over quickly.
+    this.#scanner = new JsonLineScanner(table.columns.map(({ name }) => name));
     this.#isInteger = this.#columns.map(({ type }) => type.kind === 'scalar' && /^int[48]$/.test(type.name));
     this.#inputs = this.#columns.map(inputOf);
   }
@@ -44,11 +48,12 @@ export class JsonRowReader {
     const { length } = this.#columns;
     const row: Value[] = new Array<Value>(length);
     for (let index = 0; index < length; index++) {
-      const kind = scanner.kind[index] as number;
+      const member = this.#positions[index] as number;
+      const kind = scanner.kind[member] as number;
       if (kind === jsonNumber && this.#isInteger[index] === true) {
-        const start = scanner.start[index] as number;
-        const end = scanner.end[index] as number;
-        row[index] = smallInteger(bytes, start, end) ?? this.#input(index, scanner.text(index));
+        const start = scanner.start[member] as number;
+        const end = scanner.end[member] as number;
+        row[index] = smallInteger(bytes, start, end) ?? this.#input(index, scanner.text(member));
       } else if (kind === jsonAbsent || kind === jsonNull) {
         row[index] = this.#null(index);
       } else {
@@ -63,7 +68,7 @@ export class JsonRowReader {
     if (kind === jsonFalse) return 'false';
     const { type } = this.#columns[index] as PipeColumn;
     const isText = kind === jsonString || kind === jsonEscaped;
-    const text = this.#scanner.text(index);
+    const text = this.#scanner.text(this.#positions[index] as number);
     // A string in a json column is a JSON string, not a document to be parsed.
     return isText && type.kind === 'scalar' && (type.name === 'json' || type.name === 'jsonb')
       ? JSON.stringify(text)
