@@ -26,7 +26,7 @@ export const aggregateTemplates: Readonly<Record<string, readonly string[]>> = {
     'min({numeric})',
     'max({numeric})',
   ],
-  float8: ['sum({float8})', 'avg({float8})', 'min({float8})', 'max({float8})'],
+  float8: ['sum({float8_exact})', 'avg({float8_exact})', 'min({float8})', 'max({float8})'],
   bool: ['bool_and({bool})', 'bool_or({bool})', 'every({bool})'],
   text: [
     "string_agg({text}, ',' ORDER BY {order})",

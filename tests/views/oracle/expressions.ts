@@ -99,6 +99,9 @@ export class ExpressionMaker {
     const parts = text.split(/\{([a-z_0-9]+(?:\[\])?)\}/).map((part, index) => {
       if (index % 2 === 0) return part;
       if (part === 'order') return this.totalOrder(scope, depth);
+      // PostgreSQL's sums of others depend on the order in which it sees the rows.
+      if (part === 'float8_exact')
+        return sequence('((', this.value('float8', { ...scope, subqueries: false }, depth), ' * 4)::int4::float8 / 4)');
       if (part === 'row') return chance.of(scope.aliases);
       if (part === 'text_key')
         return `coalesce(${renderable(this.value('text', { ...scope, subqueries: false }, 0))}, '?')`;

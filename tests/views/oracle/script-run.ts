@@ -1,6 +1,7 @@
 import type { Client, QueryArrayResult } from 'pg';
 import { Delta } from '../../../views/delta.ts';
-import type { KeyViolation, Rejection } from '../../../views/engine.ts';
+import type { Rejection } from '../../../views/engine.ts';
+import type { KeyViolation } from '../../../views/operators/output.ts';
 import { textOf, valueOf } from '../../../views/expressions/text.ts';
 import { parsePipeTable, relationOf } from '../../../views/pipe/pipe-table.ts';
 import { buildEngine } from '../../../views/plan/lower.ts';

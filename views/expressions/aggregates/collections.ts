@@ -78,7 +78,7 @@ function arrayOfArrays(type: SqlType): (rows: Rows) => Value {
   };
 }
 
-/** Records and arrays begin on a line of their own. */
+/** Records and arrays begin on a line of their own, unless they are NULL. */
 export function jsonSeparator(type: SqlType): string {
   return type.kind === 'scalar' ? ', ' : ', \n ';
 }
@@ -95,7 +95,8 @@ export function jsonArrayOf(
       text ??= '';
       if (skipsNulls && value === null) continue;
       const item = write(value);
-      for (let times = 0; times < weight; times++) text += text === '' ? item : separator + item;
+      const before = value === null ? ', ' : separator;
+      for (let times = 0; times < weight; times++) text += text === '' ? item : before + item;
     }
     return text === null ? null : `[${text}]`;
   };
