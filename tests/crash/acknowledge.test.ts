@@ -119,6 +119,17 @@ class Machine {
     await this.#log?.close().catch(() => undefined);
   }
 
+  /** Waits until the server is told more than `position`. */
+  async toldAfter(position: string): Promise<void> {
+    await until('the server to be told something', async () => {
+      const { rows } = await this.#client.query<{ told: boolean }>(
+        `SELECT confirmed_flush_lsn > $2 AS told FROM pg_replication_slots WHERE slot_name = $1`,
+        [slot, position],
+      );
+      return rows[0]?.told === true;
+    });
+  }
+
   /** What the server takes for safe, once it has heard everything that was sent. */
   async confirmed(): Promise<string> {
     return until('the walsender to end', async () => {
@@ -191,6 +202,8 @@ describePostgresServer(
         let before = '0/0';
         for (let round = 1; round <= rounds; round++) {
           await machine.start();
+          // On a slow machine nothing may be told in that time: every other round waits for it, so that the test has something to judge.
+          if (round % 2 === 0) await machine.toldAfter(before);
           await delay(20 + random() * 500);
           const { held, confirmed } = await machine.loseAndRegainPower();
           expect(lsnOrder.covers(held ?? '0/0', confirmed), `round ${round}: told ${confirmed}, held ${held}`).toBe(
@@ -199,7 +212,7 @@ describePostgresServer(
           if (confirmed !== before) told++;
           before = confirmed;
         }
-        expect(told, 'rounds in which the server was told anything').toBeGreaterThan(rounds / 2);
+        expect(told, 'rounds in which the server was told anything').toBeGreaterThanOrEqual(rounds / 2);
         await load.pause();
         await machine.start();
         const position = await machine.source.currentPosition();
