@@ -138,7 +138,8 @@ class Elimination {
     const aggregate = scalarAggregateUnder(right);
     if (aggregate !== undefined) {
       // As it is, so that what changes is the value, and not whatever it is computed from.
-      if (!isCorrelated(right, idsOf(left)) && aggregate.conditions.length === 0) return joinOf('inner', left, right, []);
+      if (!isCorrelated(right, idsOf(left)) && aggregate.conditions.length === 0)
+        return joinOf('inner', left, right, []);
       const { plan, value } = this.#aggregateBeside(left, aggregate);
       return this.#withColumns(plan, left, right.columns, aggregate.conditions.map(value), value, aggregate.outputs);
     }

@@ -53,7 +53,7 @@ function has(ids: ReadonlySet<ColumnId>, id: ColumnId | undefined): boolean {
 
 /** `count` alone gives a value, 0, for no rows; all other aggregates give NULL. */
 export function isCount({ fn }: { readonly fn: { readonly id: string } }): boolean {
-  return /^count\(/.test(fn.id);
+  return fn.id.startsWith('count(');
 }
 
 export function isNonNull(e: Expression | undefined, known: ReadonlySet<ColumnId>): boolean {

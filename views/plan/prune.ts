@@ -16,7 +16,8 @@ export function prune(plan: Plan): Plan {
   const go = (node: Plan): Plan => {
     const known = done.get(node);
     if (known !== undefined) return known;
-    const result = rebuilt(node, needed.get(node) ?? new Set(), go);
+    const wanted = needed.get(node) ?? new Set<ColumnId>();
+    const result = exact(rebuilt(node, wanted, go), wanted);
     done.set(node, result);
     return result;
   };
@@ -61,6 +62,13 @@ function demand(node: Plan, needed: ReadonlyMap<Plan, Set<ColumnId>>): void {
     const wanted = needed.get(input);
     for (const { id } of input.columns) if (used.has(id)) wanted?.add(id);
   }
+}
+
+/** Columns that only the node itself used go at once, so that no state above holds them: a projection of columns costs nothing. */
+function exact(node: Plan, needed: ReadonlySet<ColumnId>): Plan {
+  if (node.kind !== 'join' && node.kind !== 'filter' && node.kind !== 'aggregate' && node.kind !== 'topN') return node;
+  const columns = node.columns.filter(({ id }) => needed.has(id));
+  return narrow(node, columns);
 }
 
 function rebuilt(node: Plan, needed: ReadonlySet<ColumnId>, go: (input: Plan) => Plan): Plan {
@@ -113,8 +121,7 @@ function rebuiltProject(node: ProjectPlan, needed: ReadonlySet<ColumnId>, go: (i
     columns.push(column);
     expressions.push(e);
   });
-  // One that only narrows: whoever minds further columns narrows by itself.
-  if (expressions.every((e, at) => e.kind === 'column' && e.id === columns[at]?.id)) return input;
+  if (expressions.every((e, at) => e.kind === 'column' && e.id === columns[at]?.id)) return narrow(input, columns);
   return merged(projectOf(input, expressions, columns));
 }
 

@@ -2,6 +2,7 @@ import { filterOf, joinOf, narrow, projectOf } from './build.ts';
 import { idsOf, inputsOf, mapInputs, visit } from './columns.ts';
 import { conjuncts, substitute, uses, within } from './expressions.ts';
 import { joined } from './join-order.ts';
+import { computedLate } from './late.ts';
 import { rejectsNull } from './nulls.ts';
 import type { ColumnId, Expression } from '../expressions/expression.ts';
 import type { JoinPlan, Plan, ProjectPlan } from './plan.ts';
@@ -73,6 +74,8 @@ class PushDown {
         return { ...plan, input };
       }
       case 'topN': {
+        const late = this.#isShared(plan.input) ? plan : computedLate(plan);
+        if (late.kind !== 'topN') return this.#operator(late, conditions);
         const partition = new Set(plan.partition);
         const [below, above] = split(conditions, (e) => plan.partition.length > 0 && within(e, partition));
         const input = this.apply(plan.input, below);

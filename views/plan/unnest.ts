@@ -1,19 +1,10 @@
 import { filterOf, joinOf, matches, narrow, projectOf } from './build.ts';
 import { expressionsIn, idsOf, inputsOf } from './columns.ts';
-import {
-  addColumns,
-  and,
-  columnOf,
-  conjuncts,
-  isNull,
-  mapAggregate,
-  mapOrder,
-  not,
-  substitute,
-  uses,
-} from './expressions.ts';
+import { addColumns, and, columnOf, conjuncts, mapAggregate, mapOrder, uses } from './expressions.ts';
 import { equalityOf } from './join-keys.ts';
+import { Domain } from './domain.ts';
 import { emptyResult } from './scalar-aggregate.ts';
+import { apart, cleaned, replaced, withCarried } from './unnested.ts';
 import { sameType } from '../type.ts';
 import type { ColumnId, Expression } from '../expressions/expression.ts';
 import type { Ids } from './columns.ts';
@@ -29,21 +20,7 @@ import type {
   ValuesPlan,
 } from './plan.ts';
 import type { Unit } from './units.ts';
-
-/**
- * A subplan evaluated for all values of its units at once. `plan` has the subplan's columns, and a column for each unit: the rows that
- * have the value d there are what the subplan gives for d. It may also have rows for values that no outer row has.
- */
-export interface Unnested {
-  readonly plan: Plan;
-  readonly carried: ReadonlyMap<ColumnId, Carried>;
-}
-
-export interface Carried {
-  readonly column: PlanColumn;
-  /** The subplan gives nothing where the unit is NULL; rows of the plan that have NULL here mean nothing. */
-  readonly strict: boolean;
-}
+import type { Carried, Unnested } from './unnested.ts';
 
 /**
  * General unnesting (Neumann and Kemper, "Unnesting arbitrary queries", BTW 2015): every operator of the subplan carries the units along.
@@ -52,14 +29,13 @@ export interface Carried {
  */
 export class Unnester {
   readonly #units: ReadonlyMap<ColumnId, Unit>;
-  readonly #outer: Plan;
+  readonly #domain: Domain;
   readonly #ids: Ids;
   readonly #done = new Map<Plan, Unnested>();
-  readonly #domains = new Map<string, Plan>();
   readonly #used = new Map<Plan, ReadonlySet<ColumnId>>();
 
   constructor(outer: Plan, units: ReadonlyMap<ColumnId, Unit>, ids: Ids) {
-    this.#outer = outer;
+    this.#domain = new Domain(outer, units, ids);
     this.#units = units;
     this.#ids = ids;
   }
@@ -131,33 +107,8 @@ export class Unnester {
   #with(input: Unnested, needed: ReadonlySet<ColumnId>): Unnested {
     const missing = [...needed].filter((id) => !input.carried.has(id));
     if (missing.length === 0) return input;
-    const domain = this.#domain([...input.carried.keys(), ...missing]);
+    const domain = this.#domain.of([...input.carried.keys(), ...missing]);
     return this.#combine('inner', domain, input, [], (id) => domain.carried.get(id) ?? input.carried.get(id));
-  }
-
-  /** The distinct values of some units, with columns of its own at each use. */
-  #domain(units: readonly ColumnId[]): Unnested {
-    const sorted = [...new Set(units)].sort((a, b) => a - b).flatMap((id) => this.#units.get(id) ?? []);
-    const name = sorted.map(({ id }) => id).join();
-    let distinct = this.#domains.get(name);
-    if (distinct === undefined) {
-      const columns = sorted.map(({ type }) => this.#ids.column('outer', type));
-      const values = projectOf(
-        this.#outer,
-        sorted.map(({ outer }) => outer),
-        columns,
-      );
-      distinct = { kind: 'distinct', input: values, columns };
-      this.#domains.set(name, distinct);
-    }
-    const columns = sorted.map(({ type }) => this.#ids.column('outer', type));
-    const plan = projectOf(distinct, distinct.columns.map(columnOf), columns);
-    const carried = new Map<ColumnId, Carried>();
-    sorted.forEach(({ id }, at) => {
-      const column = columns[at];
-      if (column !== undefined) carried.set(id, { column, strict: false });
-    });
-    return { plan, carried };
   }
 
   #filter(plan: FilterPlan): Unnested {
@@ -277,7 +228,7 @@ export class Unnester {
   #fullJoin(plan: JoinPlan): Unnested {
     const needed = this.#usedIn(plan);
     const left = cleaned(this.#with(this.unnest(plan.left), needed));
-    const right = this.#apart(left.plan, cleaned(this.#with(this.unnest(plan.right), needed)));
+    const right = apart(this.#ids, left.plan, cleaned(this.#with(this.unnest(plan.right), needed)));
     const parts = conjuncts(plan.condition).map((e) => replaced(e, left));
     const joined = this.#combine('full', left, right, parts, (id) => left.carried.get(id));
     const carried = new Map<ColumnId, Carried>();
@@ -303,7 +254,7 @@ export class Unnester {
     parts: readonly Expression[],
     source: (id: ColumnId) => Carried | undefined,
   ): Unnested {
-    const right = this.#apart(left.plan, unrenamed);
+    const right = apart(this.#ids, left.plan, unrenamed);
     const carried = new Map<ColumnId, Carried>();
     const conditions = [...parts];
     for (const id of new Set([...left.carried.keys(), ...right.carried.keys()])) {
@@ -320,29 +271,11 @@ export class Unnester {
     return { plan: joinOf(type, left.plan, right.plan, conditions), carried };
   }
 
-  /** The same with other ids where it carries a unit in a column that `left` has too. */
-  #apart(left: Plan, right: Unnested): Unnested {
-    const taken = idsOf(left);
-    if (!right.plan.columns.some(({ id }) => taken.has(id))) return right;
-    const renamed = new Map<ColumnId, PlanColumn>();
-    const columns = right.plan.columns.map((column) => {
-      if (!taken.has(column.id)) return column;
-      const own = this.#ids.column(column.name, column.type);
-      renamed.set(column.id, own);
-      return own;
-    });
-    const carried = new Map<ColumnId, Carried>();
-    for (const [id, { column, strict }] of right.carried) {
-      carried.set(id, { column: renamed.get(column.id) ?? column, strict });
-    }
-    return { plan: projectOf(right.plan, right.plan.columns.map(columnOf), columns), carried };
-  }
-
   #aggregate(plan: AggregatePlan): Unnested {
     const grouped = this.groups(plan);
     if (plan.keys.length > 0) return grouped;
     // One row for each value of the units, also where there is nothing to aggregate.
-    const domain = this.#domain([...this.#usedIn(plan)]);
+    const domain = this.#domain.of([...this.#usedIn(plan)]);
     const joined = this.#combine('left', domain, grouped, [], (id) => domain.carried.get(id));
     const carriers = [...domain.carried.values()].map(({ column }) => column);
     const expressions = plan.aggregates.map((call) => emptyResult(call));
@@ -373,7 +306,7 @@ export class Unnester {
   #values(plan: ValuesPlan): Unnested {
     const needed = this.#usedIn(plan);
     const branches = plan.rows.map((row) => {
-      const domain = this.#domain([...needed]);
+      const domain = this.#domain.of([...needed]);
       return { domain, expressions: row.map((e) => replaced(e, domain)) };
     });
     const [only] = branches;
@@ -442,27 +375,4 @@ export class Unnester {
     this.#used.set(plan, used);
     return used;
   }
-}
-
-/** The expression over the columns by which units are carried. */
-function replaced(e: Expression, { carried }: Unnested): Expression {
-  const columns = new Map<ColumnId, Expression>();
-  for (const [id, { column }] of carried) columns.set(id, columnOf(column));
-  return substitute(e, columns);
-}
-
-/** Without the rows that mean nothing. */
-function cleaned({ plan, carried }: Unnested): Unnested {
-  const strict = [...carried.values()].filter((unit) => unit.strict);
-  if (strict.length === 0) return { plan, carried };
-  const conditions = strict.map(({ column }) => not(isNull(columnOf(column))));
-  const result = new Map<ColumnId, Carried>();
-  for (const [id, { column }] of carried) result.set(id, { column, strict: false });
-  return { plan: filterOf(plan, conditions), carried: result };
-}
-
-function withCarried(columns: readonly PlanColumn[], { carried }: Unnested): PlanColumn[] {
-  const result = [...columns];
-  for (const { column } of carried.values()) if (!result.some(({ id }) => id === column.id)) result.push(column);
-  return result;
 }

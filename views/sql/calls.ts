@@ -1,4 +1,5 @@
 import { callAggregate, callFunction, isAggregate } from '../expressions/resolve.ts';
+import { sqlScalar } from '../type.ts';
 import { addColumns, expressionsOf, sameExpression } from '../plan/expressions.ts';
 import { asCondition } from './conditions.ts';
 import { typed } from './constants.ts';
@@ -7,7 +8,9 @@ import { sortKey } from './order.ts';
 import { SqlError } from './sql-error.ts';
 import { requireEquality } from './subquery.ts';
 import type { AggregateCall, ColumnId, Expression, SortKey } from '../expressions/expression.ts';
-import type { AggregateSink, ExpressionContext } from './context.ts';
+import type { AggregateSink, Subquery } from './aggregate-sink.ts';
+import type { Scope } from './scope.ts';
+import type { ExpressionContext } from './context.ts';
 import type { FuncCall, Node } from 'libpg-query';
 
 export function bindCall(call: FuncCall, context: ExpressionContext): Expression {
@@ -25,7 +28,37 @@ export function bindCall(call: FuncCall, context: ExpressionContext): Expression
   }
   if (call.agg_star === true)
     throw new SqlError(`${name}(*) specified, but ${name} is not an aggregate function`, location);
+  if (call.args?.some((arg) => 'NamedArgExpr' in arg) === true) {
+    return callFunction(name, bindNamed(name, call.args, context, location), location);
+  }
   return callFunction(name, bindArguments(call.args, context), location);
+}
+
+/** Parameters of the functions that are commonly called by name; those left out are 0. */
+const parameters: Readonly<Record<string, readonly string[]>> = {
+  make_interval: ['years', 'months', 'weeks', 'days', 'hours', 'mins', 'secs'],
+  make_date: ['year', 'month', 'day'],
+  make_time: ['hour', 'min', 'sec'],
+  make_timestamp: ['year', 'month', 'mday', 'hour', 'min', 'sec'],
+};
+
+function bindNamed(name: string, args: readonly Node[], context: ExpressionContext, location: number): Expression[] {
+  const names = parameters[name];
+  if (names === undefined) throw unsupported('a named argument is', location, 'Give the arguments in their order.');
+  const given = names.map((): Expression | undefined => undefined);
+  args.forEach((arg, position) => {
+    const named = 'NamedArgExpr' in arg ? arg.NamedArgExpr : undefined;
+    const at = named === undefined ? position : names.indexOf(named.name ?? '');
+    if (at < 0 || at >= names.length || given[at] !== undefined) {
+      throw new SqlError(
+        `function ${name} has no parameter for this argument`,
+        locationOf(arg),
+        `It has ${names.join(', ')}.`,
+      );
+    }
+    given[at] = context.view.expression(named === undefined ? arg : named.arg, context);
+  });
+  return given.map((e) => e ?? { kind: 'literal', value: 0, type: sqlScalar('int4') });
 }
 
 export function bindArguments(args: readonly Node[] | undefined, context: ExpressionContext): Expression[] {
@@ -34,17 +67,9 @@ export function bindArguments(args: readonly Node[] | undefined, context: Expres
 
 function bindAggregate(name: string, call: FuncCall, context: ExpressionContext): Expression {
   const { location = 0 } = call;
-  const sink = context.aggregates;
-  if (sink === null) {
-    if (context.clause === 'an aggregate') throw new SqlError('aggregate function calls cannot be nested', location);
-    throw new SqlError(`aggregate functions are not allowed in ${context.clause}`, location, hintFor(context.clause));
-  }
-  const inner: ExpressionContext = {
-    ...context,
-    aggregates: null,
-    subqueries: sink.subqueries,
-    clause: 'an aggregate',
-  };
+  const own = context.aggregates;
+  const subqueries: Subquery[] = [];
+  const inner: ExpressionContext = { ...context, aggregates: null, subqueries, clause: 'an aggregate' };
   const args = bindArguments(call.args, inner);
   const distinct = call.agg_distinct === true;
   const order = (call.agg_order ?? []).map((node) => sortKey(node, (key) => context.view.expression(key, inner)));
@@ -53,20 +78,35 @@ function bindAggregate(name: string, call: FuncCall, context: ExpressionContext)
       ? null
       : asCondition(context.view.expression(call.agg_filter, inner), 'FILTER', locationOf(call.agg_filter));
   if (distinct) args.forEach((arg, index) => requireEquality(typed(arg, location), locationOf(call.args?.[index])));
-  const bound = callAggregate(
-    name,
-    args,
-    { id: context.view.ids.next(), distinct, order: order.length === 0 && !distinct ? sink.order : order, filter },
-    location,
-  );
-  requireLocal(bound, context, location);
+  const given = order.length === 0 && !distinct ? (own?.order ?? []) : order;
+  const options = { id: context.view.ids.next(), distinct, order: given, filter };
+  const bound = callAggregate(name, args, options, location);
+  const sink = sinkOf(bound, context, location);
   if (distinct && !bound.order.every(({ expression }) => bound.args.some((arg) => sameExpression(arg, expression)))) {
     throw new SqlError(
       'in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list',
       locationOf(call.agg_order?.[0]),
     );
   }
-  return { kind: 'column', id: register(bound, sink).id, type: bound.type };
+  const registered = register(bound, sink);
+  if (registered === bound) sink.subqueries.push(...subqueries);
+  return { kind: 'column', id: registered.id, type: bound.type };
+}
+
+/** An aggregate belongs to the innermost query of whose columns it makes use; to its own when it uses none. */
+function sinkOf(call: AggregateCall, context: ExpressionContext, location: number): AggregateSink {
+  const used = new Set<ColumnId>();
+  for (const e of expressionsOf(call)) addColumns(e, used);
+  const uses = ({ tables }: Scope): boolean => tables.some(({ columns }) => columns.some(({ id }) => used.has(id)));
+  let outer = context.scope.parent;
+  while (outer !== null && !uses(outer)) outer = outer.parent;
+  if (outer !== null && !uses(context.scope)) {
+    if (outer.aggregates !== undefined && outer.aggregates !== null) return outer.aggregates;
+    throw unsupported('an aggregate over columns of an outer query is', location, 'Compute it in the outer query.');
+  }
+  if (context.aggregates !== null) return context.aggregates;
+  if (context.clause === 'an aggregate') throw new SqlError('aggregate function calls cannot be nested', location);
+  throw new SqlError(`aggregate functions are not allowed in ${context.clause}`, location, hintFor(context.clause));
 }
 
 /** The same call written twice is computed once. */
@@ -99,20 +139,6 @@ function sameOrder(a: readonly SortKey[], b: readonly SortKey[]): boolean {
     a.length === b.length &&
     a.every((key, index) => key.descending === b[index]?.descending && key.nullsFirst === b[index]?.nullsFirst)
   );
-}
-
-/** PostgreSQL gives an aggregate over columns of an outer query to that query; here it is refused. */
-function requireLocal(call: AggregateCall, context: ExpressionContext, location: number): void {
-  const used = new Set<ColumnId>();
-  for (const e of expressionsOf(call)) addColumns(e, used);
-  if (used.size === 0) return;
-  const outer = new Set<ColumnId>();
-  for (let level = context.scope.parent; level !== null; level = level.parent) {
-    for (const table of level.tables) for (const { id } of table.columns) outer.add(id);
-  }
-  if ([...used].every((id) => outer.has(id))) {
-    throw unsupported('an aggregate over columns of an outer query is', location, 'Compute it in the outer query.');
-  }
 }
 
 function hintFor(clause: string): string | undefined {

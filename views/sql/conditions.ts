@@ -8,7 +8,8 @@ import { SqlError } from './sql-error.ts';
 import { bindTestedSubquery } from './subquery.ts';
 import type { Expression } from '../expressions/expression.ts';
 import type { Plan } from '../plan/plan.ts';
-import type { ExpressionContext, Subquery } from './context.ts';
+import type { Subquery } from './aggregate-sink.ts';
+import type { ExpressionContext } from './context.ts';
 import type { Node } from 'libpg-query';
 
 /** Casts to boolean what WHERE, ON, HAVING, FILTER, AND … are given. */

@@ -1,7 +1,8 @@
-import type { AggregateCall, Expression, SortKey } from '../expressions/expression.ts';
+import type { Expression, SortKey } from '../expressions/expression.ts';
 import type { Ids } from '../plan/columns.ts';
-import type { ApplyPlan, Plan, PlanColumn } from '../plan/plan.ts';
+import type { Plan, PlanColumn } from '../plan/plan.ts';
 import type { Catalog } from './catalog.ts';
+import type { AggregateSink, Subquery } from './aggregate-sink.ts';
 import type { Scope } from './scope.ts';
 import type { Node, SelectStmt } from 'libpg-query';
 
@@ -47,20 +48,6 @@ export interface ExpressionContext {
   readonly aggregates: AggregateSink | null;
   /** Takes the subqueries, to be applied to the plan whose rows the expression sees; null where there can be none. */
   readonly subqueries: Subquery[] | null;
-}
-
-export interface AggregateSink {
-  readonly calls: AggregateCall[];
-  /** Subqueries in arguments: applied before rows are grouped. */
-  readonly subqueries: Subquery[];
-  /** The order of the rows that aggregates without ORDER BY see. */
-  readonly order: readonly SortKey[];
-}
-
-export interface Subquery {
-  readonly type: ApplyPlan['type'];
-  readonly plan: Plan;
-  readonly condition: Expression;
 }
 
 export function findCte(ctes: Ctes, name: string): BoundQuery | undefined {

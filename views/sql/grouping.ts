@@ -5,7 +5,8 @@ import { quoted } from './nearest.ts';
 import { SqlError } from './sql-error.ts';
 import type { ColumnId, Expression } from '../expressions/expression.ts';
 import type { Plan, PlanColumn } from '../plan/plan.ts';
-import type { AggregateSink, Subquery, ViewContext } from './context.ts';
+import type { AggregateSink, Subquery } from './aggregate-sink.ts';
+import type { ViewContext } from './context.ts';
 import type { From, FromTable } from './scope.ts';
 
 interface GroupKey {

@@ -1,4 +1,5 @@
 import { callFunction, callOperator, castTo, commonType, equality } from '../expressions/resolve.ts';
+import { sqlScalar } from '../type.ts';
 import { not, or, and, nullOf } from '../plan/expressions.ts';
 import { isUntyped } from './constants.ts';
 import { locationOf, textsOf, unsupported } from './node.ts';
@@ -125,8 +126,8 @@ function overArray(expression: A_Expr, operator: string, left: Expression, conte
   }
   let array = context.view.expression(rexpr, context);
   if (isUntyped(array)) {
-    if (isUntyped(left)) throw new SqlError('could not determine the type of the array', locationOf(rexpr));
-    array = castTo(array, { kind: 'array', element: left.type }, 'implicit', location);
+    const element = isUntyped(left) ? sqlScalar('text') : left.type;
+    array = castTo(array, { kind: 'array', element }, 'implicit', location);
   }
   if (array.type.kind !== 'array') {
     throw new SqlError('op ANY/ALL (array) requires array on right side', locationOf(rexpr));

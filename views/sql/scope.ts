@@ -2,6 +2,7 @@ import { sqlScalar } from '../type.ts';
 import { caseWhen, columnOf, isNull, nullOf } from '../plan/expressions.ts';
 import { SqlError } from './sql-error.ts';
 import { didYouMean, quoted } from './nearest.ts';
+import type { AggregateSink } from './aggregate-sink.ts';
 import type { Expression, SortKey } from '../expressions/expression.ts';
 import type { Plan, PlanColumn } from '../plan/plan.ts';
 
@@ -38,6 +39,8 @@ export interface Scope {
   readonly tables: readonly FromTable[];
   readonly columns: readonly FromColumn[];
   readonly parent: Scope | null;
+  /** Of a query around: where an aggregate over its columns alone belongs, wherever below it is written. */
+  readonly aggregates?: AggregateSink | null;
 }
 
 /** `name`, or undefined when nothing in any scope has it. */

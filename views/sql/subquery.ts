@@ -16,7 +16,8 @@ import { locationOf, textsOf, unsupported } from './node.ts';
 import { SqlError } from './sql-error.ts';
 import type { Expression } from '../expressions/expression.ts';
 import type { Plan, PlanColumn } from '../plan/plan.ts';
-import type { BoundQuery, ExpressionContext, Subquery } from './context.ts';
+import type { Subquery } from './aggregate-sink.ts';
+import type { BoundQuery, ExpressionContext } from './context.ts';
 import type { Node, SubLink } from 'libpg-query';
 
 /** A subquery in an expression: its value, as a column that the plan gets beside its own. */
@@ -90,7 +91,8 @@ export function bindTestedSubquery(
 function bindSelect(link: SubLink, context: ExpressionContext): BoundQuery {
   const select = link.subselect;
   if (select === undefined || !('SelectStmt' in select)) throw unsupported('this subquery is', link.location);
-  return context.view.query(select.SelectStmt, { scope: context.scope, ctes: context.ctes });
+  const scope = { ...context.scope, aggregates: context.aggregates };
+  return context.view.query(select.SelectStmt, { scope, ctes: context.ctes });
 }
 
 /** Whether the subquery gives a row, as a value. */
