@@ -3,6 +3,7 @@ import type { Files } from '../base/files.ts';
 import type { Report } from '../model/events.ts';
 import type { Log } from '../model/log.ts';
 import type { Table } from '../model/table.ts';
+import type { Engine } from './engine.ts';
 import type { BoundView } from './plan/plan.ts';
 
 /** The stream that holds the results of all views of a deployment: topics `views.<view>`, numbered by the stage's steps. */
@@ -52,6 +53,8 @@ export interface StageOptions {
 
 /** The stage that keeps all views of a deployment up to date: reads source streams, steps the engine, writes the stream `views`. */
 export interface Stage {
+  /** The engine while it runs, for `explain`. */
+  readonly engine: Engine | null;
   /** Works until the signal is aborted, then stops cleanly. Rejects with what needs a person; views that stopped alone are in `status`. */
   run(signal: AbortSignal): Promise<void>;
   status(): ViewStatus[];

@@ -21,6 +21,8 @@ export interface StateStore {
   sizes(): ReadonlyMap<string, number>;
   /** Resolves when every commit so far is durable. */
   flushed(): Promise<void>;
+  /** So much differs from disk that a commit is due. */
+  readonly isFull?: boolean;
   /**
    * Makes room between the parts of a large step, where there is need: whoever steps awaits it after each part. What it writes counts
    * with the next commit; a crash before that leaves an empty store.

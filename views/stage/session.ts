@@ -1,0 +1,397 @@
+import { TidemarkError } from '../../base/errors.ts';
+import type { Frontier, LogWriter, Piece } from '../../model/log.ts';
+import { vectorKey, viewTopic, viewsStream } from '../port.ts';
+import type { PublishedVector, StageOptions, ViewStatus } from '../port.ts';
+import type { StateStore } from '../state/port.ts';
+import { SourceFeed } from './source-feed.ts';
+import { fingerprint, fingerprints, openState } from './state-folder.ts';
+import type { StateMeta } from './state-folder.ts';
+import { Stepper } from './stepper.ts';
+import type { SteppedView } from './stepper.ts';
+
+/** State is committed this often, when it has changed and unless so much has changed that it is due before. */
+const persistMs = 1_000;
+/** A position without results is published at once when nothing else is at hand, and else this often. */
+const markMs = 100;
+/** Longest wait for what wakes by itself. */
+const idleMs = 60_000;
+const keyHint =
+  "Its sinks stay at the last good commit. Make the rows differ at their source, or correct the view's query or key.";
+const none: Frontier = { seq: 0, position: null, timeMs: 0 };
+
+/**
+ * The stage's work with one state, from opening to closing it.
+ *
+ * Exactly once: the results of a step and the vector of inputs that they are made of are one commit of the stream `views`. State follows
+ * behind: it is committed with its own vector, only after the results up to there are durable, so it is never ahead of what was
+ * published. A start replays the inputs from the state's vector to exactly the published one without publishing anything, and goes on
+ * from there; how transactions were put together into steps before does not matter, since the results at a vector are the same.
+ *
+ * State that cannot be brought to the published vector (it is new, of other definitions, or its source now gives a net transaction past
+ * that vector) is brought to a consistent vector, and what its results differ in from the topics is published as one commit.
+ */
+export class Session {
+  readonly stepper: Stepper;
+  /** Number of the newest step handed to the log. */
+  step = 0;
+  readonly #options: StageOptions;
+  readonly #store: StateStore;
+  readonly #writer: LogWriter;
+  readonly #onProgress: () => void;
+  #feeds: SourceFeed[];
+  readonly #fingerprint: string;
+  /** Null once what was published equals the results. */
+  #silent: { readonly target: ReadonlyMap<string, Frontier>; readonly isExact: boolean } | null;
+  /** A transaction has been taken in part. */
+  #isOpen = false;
+  /** The state cannot follow its source any more. */
+  #isLost = false;
+  #markDue = false;
+  #markedAt = -Infinity;
+  #stateDue = false;
+  #persistedAt: number;
+  /** Up to where the inputs are contained in the state committed last. */
+  #persisted: (readonly [string, number])[] = [];
+  /** Views whose topics hold their results, and those that the next commit makes so. */
+  readonly #shown = new Set<string>();
+  readonly #newlyShown = new Set<string>();
+
+  private constructor(
+    options: StageOptions,
+    opened: { store: StateStore; meta: StateMeta | null },
+    published: PublishedVector | null,
+    writer: LogWriter,
+    onProgress: () => void,
+  ) {
+    this.#options = options;
+    this.#store = opened.store;
+    this.#writer = writer;
+    this.#onProgress = onProgress;
+    this.#fingerprint = fingerprint(options);
+    this.#persistedAt = options.clock.monotonic();
+    this.step = writer.last.seq;
+    this.stepper = new Stepper(options, opened.store, writer);
+    const topics = new Map<string, Set<string>>();
+    for (const { stream, relation } of this.stepper.inputs.values()) {
+      topics.set(stream, (topics.get(stream) ?? new Set()).add(relation));
+    }
+    const { meta } = opened;
+    const { log } = options;
+    this.#feeds = [...topics].map(
+      ([stream, wanted]) => new SourceFeed(stream, wanted, meta?.sources[stream] ?? none, log),
+    );
+    const isExact = meta?.isPublished === true && published !== null;
+    const target = this.#feeds.map(({ stream }): [string, Frontier] => {
+      const point = published?.sources[stream];
+      if (isExact) return [stream, point === undefined ? none : { ...point, timeMs: 0 }];
+      return [stream, log.frontier(stream)];
+    });
+    this.#silent = { target: new Map(target), isExact };
+    if (meta === null) this.stepper.start();
+    for (const { name } of this.stepper.views) {
+      if (log.state(viewsStream).has(`consistent:${viewTopic(name)}`)) this.#shown.add(name);
+    }
+  }
+
+  static async open(options: StageOptions, writer: LogWriter, onProgress: () => void): Promise<Session> {
+    const published = publishedVector(options);
+    const wanted = fingerprint(options);
+    const opened = await openState(options, (meta) => isUsable(meta, wanted, published, options));
+    try {
+      return new Session(options, opened, published, writer, onProgress);
+    } catch (error) {
+      await opened.store.close();
+      throw error;
+    }
+  }
+
+  /** Works until the signal is aborted (true), or until the state must be made anew (false). */
+  async run(signal: AbortSignal): Promise<boolean> {
+    for (const feed of this.#feeds) feed.open(signal);
+    for (;;) {
+      if (this.#silent !== null && !this.#isOpen && this.#hasCaughtUp()) await this.#catchUp();
+      const feed = await this.#next(signal);
+      if (feed === null) break;
+      const from = feed.reached;
+      const pieces = feed.take(this.#limitOf(feed));
+      if (pieces === null) break;
+      await this.#take(feed, from, pieces);
+      if (this.#isLost) return false;
+      if (this.#isOpen) await this.#store.relieve?.();
+      else if (this.#isPersistDue()) await this.#persist();
+    }
+    if (!signal.aborted) {
+      throw new TidemarkError('LOG_CLOSED', 'the log that views read has ended', { place: { source: viewsStream } });
+    }
+    this.#mark();
+    if (!this.#isOpen) await this.#persist();
+    await this.#store.flushed();
+    return true;
+  }
+
+  async close(): Promise<void> {
+    for (const feed of this.#feeds) await feed.close();
+    await this.#store.close();
+  }
+
+  /** Whether the view's topic holds its result. */
+  isConsistent(view: string): boolean {
+    return this.#silent === null && this.#shown.has(view);
+  }
+
+  status(): ViewStatus[] {
+    const sizes = this.#store.sizes();
+    const { log, clock } = this.#options;
+    const behind = this.#feeds.filter(({ stream, reached }) => reached.seq < log.frontier(stream).seq);
+    const oldestMs = Math.min(...behind.map(({ reached }) => reached.timeMs).filter((timeMs) => timeMs > 0));
+    const lagMs = Number.isFinite(oldestMs) ? Math.max(0, clock.now() - oldestMs) : 0;
+    return this.stepper.views.map(({ name, output }) => {
+      const states = this.stepper.engine.nodes.filter(({ views }) => views.has(name)).flatMap((node) => node.states.map((state) => state.name));
+      const message = this.stepper.violationOf(name);
+      return {
+        name,
+        step: this.step,
+        rows: output.results.size,
+        stateBytes: [...new Set(states), `result:${name}`].reduce((sum, state) => sum + (sizes.get(state) ?? 0), 0),
+        lagSeconds: lagMs / 1000,
+        deadLetters: this.stepper.deadLettersOf(name),
+        consistent: this.isConsistent(name),
+        error: message === null ? null : { code: 'VIEW_KEY', message, hint: keyHint },
+      };
+    });
+  }
+
+  /** The feed to go on with, in turns; null when the signal is aborted. */
+  async #next(signal: AbortSignal): Promise<SourceFeed | null> {
+    for (;;) {
+      if (signal.aborted) return null;
+      const silent = this.#silent;
+      // On the way to the published vector, each feed goes exactly as far as that says.
+      const wanted =
+        silent?.isExact === true
+          ? this.#feeds.filter(({ stream, reached }) => reached.seq < (silent.target.get(stream)?.seq ?? 0))
+          : this.#feeds;
+      const ready = wanted.find(({ isReady }) => isReady);
+      if (ready !== undefined) {
+        this.#feeds = [...this.#feeds.filter((feed) => feed !== ready), ready];
+        return ready;
+      }
+      await this.#wait(wanted, signal);
+    }
+  }
+
+  /** Waits for any of the feeds, or until something that was put off is due. */
+  async #wait(feeds: readonly SourceFeed[], signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const now = clock.monotonic();
+    const dues: number[] = [];
+    if (this.#markDue && this.#silent === null) dues.push(this.#markedAt + markMs);
+    if (this.#stateDue && !this.#isOpen) dues.push(this.#persistedAt + persistMs);
+    const dueMs = Math.min(...dues) - now;
+    if (dueMs <= 0) {
+      this.#mark();
+      if (this.#isPersistDue()) await this.#persist();
+      return;
+    }
+    const over = new AbortController();
+    const end = (): void => over.abort();
+    signal.addEventListener('abort', end);
+    try {
+      const timer = clock.sleep(Number.isFinite(dueMs) ? dueMs : idleMs, over.signal).catch(() => undefined);
+      await Promise.race([timer, ...feeds.map(async (feed) => feed.ready())]);
+    } finally {
+      signal.removeEventListener('abort', end);
+      over.abort();
+    }
+  }
+
+  #limitOf({ stream }: SourceFeed): Frontier | null {
+    return this.#silent?.isExact === true ? (this.#silent.target.get(stream) ?? null) : null;
+  }
+
+  async #take(feed: SourceFeed, from: Frontier, pieces: readonly Piece[]): Promise<void> {
+    for (const { kind, seq } of pieces) {
+      if (kind === 'full' && from.seq > 0) {
+        this.#isLost = true;
+        return;
+      }
+      if (kind === 'net' && seq > (this.#limitOf(feed)?.seq ?? Infinity)) this.#giveUpExactness();
+    }
+    const end = pieces.findLastIndex(({ last }) => last) + 1;
+    const publish = this.#silent === null;
+    if (end > 0) {
+      const startMs = this.#options.clock.monotonic();
+      const isGathered = this.#isOpen && publish;
+      this.stepper.take(pieces.slice(0, end), isGathered, publish);
+      this.#isOpen = false;
+      this.#stateDue = true;
+      if (publish) await this.#publish(isGathered, startMs);
+    }
+    if (end < pieces.length) {
+      this.stepper.take(pieces.slice(end), publish, publish);
+      this.#isOpen = true;
+    }
+    if (feed.reached.position !== from.position) this.#markDue = true;
+  }
+
+  /** The source gives a sum of transactions that goes past the published vector: what is different from the topics must be found. */
+  #giveUpExactness(): void {
+    const { log } = this.#options;
+    this.#silent = { isExact: false, target: new Map(this.#feeds.map(({ stream }) => [stream, log.frontier(stream)])) };
+  }
+
+  #hasCaughtUp(): boolean {
+    const silent = this.#silent;
+    if (silent === null) return false;
+    for (const { stream, reached } of this.#feeds)
+      if (reached.seq < (silent.target.get(stream)?.seq ?? 0)) return false;
+    return silent.isExact || [...this.stepper.inputs.values()].every((input) => this.#isTableConsistent(input));
+  }
+
+  #isTableConsistent({ stream, relation }: { stream: string; relation: string }): boolean {
+    const value = this.#options.log.state(stream).get(`consistent:${relation}`);
+    const feed = this.#feeds.find((each) => each.stream === stream);
+    return value !== undefined && (JSON.parse(value) as { seq: number }).seq <= (feed?.reached.seq ?? 0);
+  }
+
+  /** State and topics are brought together; from here on results are published. */
+  async #catchUp(): Promise<void> {
+    const silent = this.#silent;
+    this.#silent = null;
+    for (const view of this.stepper.views) view.wasHeld = this.stepper.isHeld(view.name);
+    if (silent?.isExact === true) {
+      for (const feed of this.#feeds) {
+        const target = silent.target.get(feed.stream);
+        if (target?.seq === feed.reached.seq) feed.reached = { ...target, timeMs: feed.reached.timeMs };
+      }
+      return;
+    }
+    const startMs = this.#options.clock.monotonic();
+    for (const view of this.stepper.views) if (!view.wasHeld) await this.#publishDifferences(view);
+    this.stepper.changes.flush();
+    this.#commit(startMs);
+  }
+
+  /** Publishes the results of the step that has been taken. */
+  async #publish(isGathered: boolean, startMs: number): Promise<void> {
+    const { changes, views } = this.stepper;
+    for (const view of views) {
+      const isHeld = this.stepper.isHeld(view.name);
+      if (isGathered) await this.#drain(view.output.settle(view.encoder, view.wasHeld || isHeld ? null : changes));
+      if (view.wasHeld && !isHeld) await this.#publishDifferences(view);
+      view.wasHeld = isHeld;
+    }
+    changes.flush();
+    if (changes.any) this.#commit(startMs);
+    else this.#markDue = true;
+  }
+
+  async #publishDifferences(view: SteppedView): Promise<void> {
+    const { log } = this.#options;
+    await this.#writer.durable();
+    await view.published.load(log, async () => this.#store.relieve?.());
+    await this.#drain(view.published.differences(this.stepper.changes));
+    this.#newlyShown.add(view.name);
+  }
+
+  /** Runs a generator to its end, with pauses for those who take what it makes. */
+  async #drain(parts: Generator<void>): Promise<void> {
+    let count = 0;
+    for (let part = parts.next(); part.done !== true; part = parts.next()) {
+      if (++count % 500 !== 0) continue;
+      await this.#writer.drained();
+      await this.#store.relieve?.();
+    }
+  }
+
+  #commit(startMs: number): void {
+    const { report, clock } = this.#options;
+    const { changes } = this.stepper;
+    const state: Record<string, string> = { [vectorKey]: JSON.stringify(this.#vector()) };
+    const seq = this.#writer.last.seq + 1;
+    for (const name of this.#newlyShown) {
+      this.#shown.add(name);
+      state[`consistent:${viewTopic(name)}`] = JSON.stringify({ seq });
+    }
+    this.#newlyShown.clear();
+    const info = { position: this.#position(), commitTimeMs: this.#timeMs(), snapshot: false, txId: '', state };
+    this.step = this.#writer.commit(info);
+    this.#markDue = false;
+    const seconds = (clock.monotonic() - startMs) / 1000;
+    report({ type: 'view.step', seq: this.step, seconds, changes: changes.total });
+    changes.committed();
+    this.#onProgress();
+  }
+
+  /** Says how far the inputs have come when there are no results. */
+  #mark(): void {
+    if (!this.#markDue || this.#silent !== null || this.#isOpen) return;
+    this.#markDue = false;
+    this.#markedAt = this.#options.clock.monotonic();
+    const state = { [vectorKey]: JSON.stringify(this.#vector()) };
+    this.#writer.mark({ position: this.#position(), timeMs: this.#timeMs(), state });
+    this.#onProgress();
+  }
+
+  #isPersistDue(): boolean {
+    if (this.#isOpen || !this.#stateDue) return false;
+    return this.#store.isFull === true || this.#options.clock.monotonic() - this.#persistedAt >= persistMs;
+  }
+
+  /** Commits state, behind the results that it led to. */
+  async #persist(): Promise<void> {
+    const { log } = this.#options;
+    await this.#writer.durable();
+    // One commit at a time is on its way, so that what waits stays bounded.
+    await this.#store.flushed();
+    for (const [stream, seq] of this.#persisted) log.registerCursor(stream, viewsStream, seq);
+    const sources = Object.fromEntries(this.#feeds.map(({ stream, reached }) => [stream, reached]));
+    const meta: StateMeta = {
+      epoch: log.epoch,
+      fingerprint: this.#fingerprint,
+      isPublished: this.#silent?.isExact ?? true,
+      sources,
+    };
+    this.#store.commit(JSON.stringify(meta));
+    this.#persisted =
+      this.#store.kind === 'disk' ? this.#feeds.map(({ stream, reached }) => [stream, reached.seq]) : [];
+    this.#stateDue = false;
+    this.#persistedAt = this.#options.clock.monotonic();
+  }
+
+  #vector(): PublishedVector {
+    const { log } = this.#options;
+    const points = this.#feeds.map(({ stream, reached: { seq, position } }) => [stream, { seq, position }] as const);
+    const sources = Object.fromEntries(points.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+    return { epoch: log.epoch, sources, views: fingerprints(this.#options) };
+  }
+
+  #position(): string {
+    const known = this.#feeds.flatMap(({ stream, reached }) =>
+      reached.position === null ? [] : [[stream, reached.position] as const],
+    );
+    return this.#options.formatPosition(Object.fromEntries(known));
+  }
+
+  #timeMs(): number {
+    const newest = Math.max(0, ...this.#feeds.map(({ reached }) => reached.timeMs));
+    return newest === 0 ? this.#options.clock.now() : newest;
+  }
+}
+
+function publishedVector({ log }: StageOptions): PublishedVector | null {
+  const text = log.state(viewsStream).get(vectorKey);
+  if (text === undefined) return null;
+  const vector = JSON.parse(text) as PublishedVector;
+  return vector.epoch === log.epoch ? vector : null;
+}
+
+/** Whether the state is of these views and inputs, and not ahead of what it is to be brought to. */
+function isUsable(meta: StateMeta, wanted: string, published: PublishedVector | null, { log }: StageOptions): boolean {
+  if (meta.epoch !== log.epoch || meta.fingerprint !== wanted) return false;
+  for (const [stream, { seq }] of Object.entries(meta.sources)) {
+    if (seq > log.frontier(stream).seq) return false;
+    if (meta.isPublished && seq > (published?.sources[stream]?.seq ?? 0)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,111 @@
+import { TidemarkError } from '../../base/errors.ts';
+import { ByteWriter } from '../../model/json-writer.ts';
+import { rowJsonEncoder } from '../../model/json.ts';
+import type { LogWriter } from '../../model/log.ts';
+import { ChangeWriter } from '../../model/change.ts';
+import type { Engine } from '../engine.ts';
+import { valueOf } from '../expressions/text.ts';
+import { viewsStream } from '../port.ts';
+import type { LookupAnswer, Stage, StageOptions, ViewStatus } from '../port.ts';
+import type { Value } from '../value.ts';
+import { Session } from './session.ts';
+
+/** The stage over a deployment's views; see `Stage`. Nothing is opened before `run`. */
+export function createStage(options: StageOptions): Stage {
+  return new ViewStage(options);
+}
+
+class ViewStage implements Stage {
+  readonly #options: StageOptions;
+  readonly #listeners = new Set<() => void>();
+  #session: Session | null = null;
+
+  constructor(options: StageOptions) {
+    this.#options = options;
+  }
+
+  /** The running engine, for `explain`. */
+  get engine(): Engine | null {
+    return this.#session?.stepper.engine ?? null;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const writer = await this.#options.log.writer(viewsStream);
+    try {
+      let isDone = false;
+      while (!isDone && !signal.aborted) isDone = await this.#work(writer, signal);
+    } catch (error) {
+      // What was committed stays; the writer's own failure is no news beside the error.
+      await writer.close().catch(() => undefined);
+      throw error;
+    }
+    await writer.close();
+  }
+
+  /** Works with one state; false when it is of no use any more and must be made anew. */
+  async #work(writer: LogWriter, signal: AbortSignal): Promise<boolean> {
+    const session = await Session.open(this.#options, writer, () => this.#progressed());
+    this.#session = session;
+    try {
+      return await session.run(signal);
+    } finally {
+      this.#session = null;
+      writer.abort();
+      await session.close();
+    }
+  }
+
+  status(): ViewStatus[] {
+    const session = this.#session;
+    if (session !== null) return session.status();
+    return this.#options.views.map(({ name }) => ({
+      name,
+      step: 0,
+      rows: 0,
+      stateBytes: 0,
+      lagSeconds: 0,
+      deadLetters: 0,
+      consistent: false,
+      error: null,
+    }));
+  }
+
+  lookup(view: string, key: readonly string[]): LookupAnswer {
+    const session = this.#session;
+    const found = session?.stepper.views.find(({ name }) => name === view);
+    if (session === null || found === undefined || !session.isConsistent(view)) {
+      throw new TidemarkError('VIEW_FAILED', `view '${view}' has no published result yet`, {
+        hint: 'It is being made from the log; `tidemark status` shows how far it is.',
+      });
+    }
+    const { output, table, encoder } = found;
+    const { columns } = output.view;
+    if (table.key.length === 0 || table.key.length !== key.length) {
+      const names = table.key.map((at) => columns[at]?.name).join(', ');
+      throw new TidemarkError('REQUEST_INVALID', `view '${view}' is not looked up by ${key.length} values`, {
+        hint: names === '' ? 'It has no key: declare one.' : `Its key is (${names}).`,
+      });
+    }
+    const row: Value[] = columns.map(() => null);
+    for (const [index, at] of table.key.entries()) {
+      const type = columns[at]?.type;
+      if (type !== undefined) row[at] = valueOf(key[index] ?? '', type);
+    }
+    const result = output.lookup(row);
+    if (result === null) return { seq: session.step, row: null };
+    const packed = new ChangeWriter(1024);
+    encoder.writeRow(result, packed);
+    const json = new ByteWriter(1024);
+    rowJsonEncoder(table, { poison: 'text', singleLine: true }).write(packed.buffer, 0, json);
+    return { seq: session.step, row: json.buffer.toString('utf8', 0, json.at) };
+  }
+
+  onProgress(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #progressed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}

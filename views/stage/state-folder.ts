@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { present } from '../../base/assert.ts';
+import type { Files } from '../../base/files.ts';
+import type { Frontier } from '../../model/log.ts';
+import type { BoundView } from '../plan/plan.ts';
+import { viewTopic } from '../port.ts';
+import type { StageOptions } from '../port.ts';
+import { DiskStore } from '../state/disk.ts';
+import { MemoryStore } from '../state/memory.ts';
+import type { StateStore } from '../state/port.ts';
+
+/** Raised when state that an older program wrote is not to be read any more. */
+const formatVersion = 1;
+
+/** What a commit of state says of itself. */
+export interface StateMeta {
+  readonly epoch: number;
+  /** Of all views and of the columns that they read: state of other ones is of no use. */
+  readonly fingerprint: string;
+  /**
+   * Whether the results of exactly these inputs were published at some time, so that replaying up to the published vector makes state and
+   * topics equal. Otherwise the results must be compared with the topics before anything else is published.
+   */
+  readonly isPublished: boolean;
+  readonly sources: Readonly<Record<string, Frontier>>;
+}
+
+export interface OpenedState {
+  readonly store: StateStore;
+  /** Null for state that is new. */
+  readonly meta: StateMeta | null;
+}
+
+/** Opens the state in the stage's folder. What `isUsable` says no to is removed, and made anew. */
+export async function openState(options: StageOptions, isUsable: (meta: StateMeta) => boolean): Promise<OpenedState> {
+  const { directory, files } = options;
+  if (options.state === 'memory') return { store: new MemoryStore(), meta: null };
+  await files.makeDirectory(directory);
+  const path = join(directory, 'state');
+  const store = await DiskStore.open({ path });
+  const meta = store.meta === null ? null : (JSON.parse(store.meta) as StateMeta);
+  if (meta !== null && isUsable(meta)) return { store, meta };
+  await store.close();
+  await removeState(files, directory);
+  return { store: await DiskStore.open({ path }), meta: null };
+}
+
+async function removeState(files: Files, directory: string): Promise<void> {
+  await files.remove(join(directory, 'state'));
+  await files.syncDirectory(directory);
+}
+
+/** One hash for each view: of its definition, of those of the views that it names, and of the columns that they read. */
+export function fingerprints({ views, relations }: StageOptions): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const view of views) {
+    const used = views.filter((other) => other === view || scans(view, viewTopic(other.name)));
+    const columns = [...relations]
+      .filter(([relation]) => scans(view, relation))
+      .map(([, { key, columns: all }]) => [key, all]);
+    const parts = used.map((other) => (other === view ? definition(view) : (found[other.name] ?? definition(other))));
+    found[view.name] = hashOf(JSON.stringify([formatVersion, parts, columns]));
+  }
+  return found;
+}
+
+/** The hash of all of them together. */
+export function fingerprint(options: StageOptions): string {
+  return hashOf(JSON.stringify(fingerprints(options)));
+}
+
+function scans(view: BoundView, relation: string): boolean {
+  return definition(view).includes(`"relation":${JSON.stringify(relation)}`);
+}
+
+const definitions = new WeakMap<BoundView, string>();
+
+/** A view as text that is the same for the same meaning: functions by their ids, without places in the SQL. */
+function definition(view: BoundView): string {
+  let text = definitions.get(view);
+  if (text === undefined) {
+    text = present(
+      JSON.stringify(view, (name, value: unknown) => {
+        if (name === 'location') return undefined;
+        if (typeof value === 'bigint') return `bigint ${value}`;
+        if (typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))) return `number ${value}`;
+        if (typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'string')
+          return value.id;
+        return value;
+      }),
+      'a definition',
+    );
+    definitions.set(view, text);
+  }
+  return text;
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+}
