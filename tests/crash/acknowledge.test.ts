@@ -122,11 +122,11 @@ class Machine {
   /** Waits until the server is told more than `position`. */
   async toldAfter(position: string): Promise<void> {
     await until('the server to be told something', async () => {
-      const { rows } = await this.#client.query<{ told: boolean }>(
+      const { rows } = await this.#client.query<{ told: string }>(
         `SELECT confirmed_flush_lsn > $2 AS told FROM pg_replication_slots WHERE slot_name = $1`,
         [slot, position],
       );
-      return rows[0]?.told === true;
+      return rows[0]?.told === 't';
     });
   }
 
