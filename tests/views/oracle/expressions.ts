@@ -45,7 +45,7 @@ export class ExpressionMaker {
     const outer = scope.outer.filter((atom) => atom.type === type);
     if (outer.length > 0 && chance.maybe(atoms.length > 0 ? 0.15 : 0.5)) return chance.of(outer).sql;
     if (atoms.length > 0 && chance.maybe(depth > 0 ? 0.5 : 0.92)) return chance.of(atoms).sql;
-    if (depth <= 0 || chance.maybe(0.06)) return this.literal(type);
+    if (depth <= 0 || chance.maybe(0.04)) return this.literal(type);
     return value(type, this.#compound(type, scope, depth - 1));
   }
 
@@ -64,7 +64,7 @@ export class ExpressionMaker {
     if (chance.maybe(0.04)) return `NULL::${type}`;
     const pool = pools[type as ColumnTypeName];
     const text = chance.of(pool);
-    if (type === 'bool') return text === 't' ? 'true' : 'false';
+    if (type === 'bool') return chance.maybe(0.7) ? 'true' : 'false';
     if (type === 'int4') return text.startsWith('-') ? `(${text})` : text;
     if (type === 'text' && chance.maybe(0.4)) return quoted(text);
     if (type === 'numeric' && chance.maybe(0.5)) return text.startsWith('-') ? `(${text})` : text;
@@ -142,7 +142,15 @@ export class ExpressionMaker {
 
   #compound(type: string, scope: Scope, depth: number): Sql {
     const chance = this.#chance;
-    const kind = chance.weighted({ template: 70, case: 9, coalesce: 7, nullif: 3, extreme: 3, subquery: 10 });
+    const rare = type === 'bool' ? 0.3 : 1;
+    const kind = chance.weighted({
+      template: 70,
+      case: 9 * rare,
+      coalesce: 7 * rare,
+      nullif: 3 * rare,
+      extreme: 3 * rare,
+      subquery: 10,
+    });
     const go = (of: string): Sql => this.value(of, scope, depth);
     if (kind === 'subquery' && scope.subqueries) {
       const made = this.#subquery(type, scope, depth);
@@ -160,7 +168,9 @@ export class ExpressionMaker {
     const { texts, slots } = this.#template(templates, scope);
     const parts: Sql[] = [texts[0] ?? ''];
     for (const [index, slot] of slots.entries()) {
-      parts.push(slot.literal ? this.#bare(slot.type) : this.value(slot.type, scope, depth), texts[index + 1] ?? '');
+      // The first is a column more often than not: what compares literals is true or false of all rows.
+      const within = index === 0 && chance.maybe(0.6) ? 0 : depth;
+      parts.push(slot.literal ? this.#bare(slot.type) : this.value(slot.type, scope, within), texts[index + 1] ?? '');
     }
     return sequence(...parts);
   }

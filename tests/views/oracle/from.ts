@@ -138,7 +138,9 @@ export class FromMaker {
     const chance = this.#chance;
     const all = items.flatMap((other) => pairsOf(other, item));
     // Integers find each other most often.
-    const integers = all.filter(([{ type }]) => type === 'int4');
+    const integers = all.filter(
+      ([a, b]) => a.type.startsWith('int') && b.type.startsWith('int') && /\d$/.test(a.type + b.type),
+    );
     const pairs = integers.length > 0 && chance.maybe(0.7) ? integers : all;
     const scope: Scope = {
       atoms: [...items, item].flatMap(columnsOf),
@@ -225,7 +227,13 @@ function columnsOf({ alias, columns }: Item): Atom[] {
 function pairsOf(a: Item, b: Item): (readonly [Atom, Atom])[] {
   return columnsOf(a).flatMap((left) =>
     columnsOf(b)
-      .filter((right) => right.type === left.type && isComparable(left.type))
+      .filter((right) => familyOf(right.type) === familyOf(left.type) && isComparable(left.type))
       .map((right) => [left, right] as const),
   );
+}
+
+/** Types that are compared with each other. */
+function familyOf(type: string): string {
+  if (/^(int[248]|numeric|float8)$/.test(type)) return 'number';
+  return type === 'varchar' ? 'text' : type;
 }

@@ -177,7 +177,9 @@ function randomTable(chance: Chance, name: string): TestTable {
 export function randomValue(chance: Chance, column: TestColumn, spread: number): string | null {
   if (column.nullable && chance.maybe(0.2)) return null;
   if (spread > 0 && column.type === 'int4' && chance.maybe(0.8)) return String(chance.below(spread));
-  return chance.of(pools[column.type]);
+  const pool = pools[column.type];
+  // The first few more often, so that rows find each other.
+  return chance.of(chance.maybe(0.5) ? pool.slice(0, 4) : pool);
 }
 
 /** A value of a key: from the pool, or beyond it where the type has more to offer. */

@@ -95,7 +95,7 @@ function statement(table: TestTable, old: TextRow | undefined, row: TextRow | un
 
 export function randomTransactions(chance: Chance, tables: readonly TestTable[], big: boolean): Operation[][] {
   const contents = new Contents(tables);
-  const spread = big ? 300 : 8;
+  const spread = big ? 300 : 10;
   const count = big ? chance.between(3, 6) : chance.between(5, 12);
   const transactions: Operation[][] = [];
   for (let index = 0; index < count; index++) {
@@ -132,7 +132,7 @@ class Maker {
       big && (first || chance.maybe(0.4))
         ? chance.between(100, 400)
         : first
-          ? chance.between(8, 32)
+          ? chance.between(20, 50)
           : chance.between(1, 5);
     const only = chance.maybe(0.3) && !first ? chance.below(this.#tables.length) : null;
     const inserts = chance.of([0.4, 0.6, 0.8]);
@@ -157,7 +157,7 @@ class Maker {
     return table.columns.map((column, at) =>
       table.key.includes(at)
         ? randomKeyValue(this.#chance, column, this.#spread)
-        : randomValue(this.#chance, column, this.#spread > 8 ? this.#spread : 0),
+        : randomValue(this.#chance, column, this.#spread > 10 ? this.#spread : 0),
     );
   }
 
