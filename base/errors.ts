@@ -33,6 +33,7 @@ export const errorCodes = {
     about: 'The server is not the one that the log was filled from, or was restored or failed over.',
   },
   SOURCE_PROTOCOL: { exit: 1, about: 'The source sent a message that does not follow its protocol.' },
+  SOURCE_LINE: { exit: 1, about: 'A line of an ndjson source is malformed; the lines before it have been taken.' },
   TABLE_UNKNOWN: { exit: 1, about: 'No table matches a name or pattern in `tables`.' },
   TABLE_NO_KEY: { exit: 1, about: 'A table has no primary key and no replica identity that could stand in for it.' },
   TABLE_CHANGED: { exit: 1, about: 'A table changed in a way that `on_schema_change: stop` does not let pass.' },

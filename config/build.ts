@@ -1,15 +1,26 @@
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { present } from '../base/assert.ts';
+import { parseColumnType } from '../model/column-type.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';
-import type { Config, PostgresSourceConfig, SinkConfig, TableConfig } from './config.ts';
+import type {
+  Config,
+  NdjsonSourceConfig,
+  NdjsonTableConfig,
+  PostgresSourceConfig,
+  SinkConfig,
+  SourceConfig,
+  TableConfig,
+} from './config.ts';
 import { parseDuration } from './duration.ts';
 import type { FileContent } from './schema.ts';
 import { lastPart, parseName } from './table-name.ts';
 
 type FileSource = FileContent['sources'][string];
 type FileSink = FileContent['sinks'][string];
-type FileTable = FileSource['tables'][number];
+type FilePostgres = Extract<FileSource, { type: 'postgres' }>;
+type FileNdjson = Extract<FileSource, { type: 'ndjson' }>;
+type FileTable = FilePostgres['tables'][number];
 
 /** The checked content as the program uses it. `file` is its absolute path. */
 export function build(content: FileContent, file: string): Config {
@@ -46,7 +57,30 @@ export function defaultSlot(deployment: string, source: string): string {
     : `${allowed.slice(0, 54)}_${createHash('sha256').update(plain).digest('hex').slice(0, 8)}`;
 }
 
-function buildSource(deployment: string, name: string, source: FileSource, folder: string): PostgresSourceConfig {
+function buildSource(deployment: string, name: string, source: FileSource, folder: string): SourceConfig {
+  return source.type === 'ndjson' ? buildNdjson(name, source, folder) : buildPostgres(deployment, name, source, folder);
+}
+
+function buildNdjson(name: string, { path, tables }: FileNdjson, folder: string): NdjsonSourceConfig {
+  return {
+    type: 'ndjson',
+    name,
+    path: path === '-' ? '-' : resolve(folder, path),
+    tables: Object.entries(tables).map(([table, { columns, key = [] }]): NdjsonTableConfig => ({
+      schema: 'public',
+      table,
+      isPattern: false,
+      kind: key.length > 0 ? 'table' : 'stream',
+      columns: Object.entries(columns).map(([column, type]) => ({
+        name: column,
+        type: present(parseColumnType(type), "a column's type"),
+      })),
+      key,
+    })),
+  };
+}
+
+function buildPostgres(deployment: string, name: string, source: FilePostgres, folder: string): PostgresSourceConfig {
   const slot = source.slot ?? defaultSlot(deployment, name);
   const { ca, cert, key } = source.tls;
   const path = (text: string | undefined): string | null => (text === undefined ? null : resolve(folder, text));

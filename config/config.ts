@@ -1,3 +1,5 @@
+import type { ColumnType } from '../model/column-type.ts';
+
 /** The file as the program uses it: defaults filled in, paths absolute, durations in milliseconds. */
 export interface Config {
   /** The file's absolute path. */
@@ -18,7 +20,7 @@ export interface Config {
   readonly logLevel: LogLevel;
 }
 
-export type SourceConfig = PostgresSourceConfig;
+export type SourceConfig = PostgresSourceConfig | NdjsonSourceConfig;
 export type SinkConfig = SqliteSinkConfig | NdjsonSinkConfig;
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
@@ -43,6 +45,27 @@ export interface PostgresSourceConfig {
   /** An LSN as PostgreSQL prints it; only with snapshot mode `never`. */
   readonly startAt: string | null;
   readonly tls: TlsConfig;
+}
+
+export interface NdjsonSourceConfig {
+  readonly type: 'ndjson';
+  readonly name: string;
+  /** Absolute path, or `-` for standard input. */
+  readonly path: string;
+  /** At least one. */
+  readonly tables: readonly NdjsonTableConfig[];
+}
+
+export interface NdjsonTableConfig {
+  /** Sources without schemas of their own have this one. */
+  readonly schema: 'public';
+  readonly table: string;
+  readonly isPattern: false;
+  /** A stream where it has no key. */
+  readonly kind: 'table' | 'stream';
+  readonly columns: readonly { readonly name: string; readonly type: ColumnType }[];
+  /** Names of columns; empty when none is declared. */
+  readonly key: readonly string[];
 }
 
 /** One entry of `tables`: a table, or all tables that its patterns match. Where several entries match, the first counts. */

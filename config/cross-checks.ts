@@ -1,3 +1,4 @@
+import { dirname, resolve } from 'node:path';
 import { defaultSlot } from './build.ts';
 import { checkColumns } from './column-checks.ts';
 import type { Finding } from './findings.ts';
@@ -20,6 +21,7 @@ export function crossChecks(tree: YamlTree, file: string): Finding[] {
   const sinks = Object.entries(mapping(root['sinks']));
   for (const [name, source] of sources) checkSource(name, mapping(source), report);
   checkSlots(root, sources, report);
+  checkLines(sources, sinks, file, report);
   checkViews(root, report);
   checkFrom(root, sources, sinks, report);
   for (const [name, sink] of sinks) checkColumns(name, mapping(sink), sources, report);
@@ -55,6 +57,51 @@ function checkSource(name: string, source: YamlMapping, report: Report): void {
         report.value([...at, 'key', position], "a column of 'key' cannot be in 'exclude' too");
     });
   });
+}
+
+/** Columns of sources that are lines, and who reads what. */
+function checkLines(
+  sources: readonly [string, YamlValue][],
+  sinks: readonly [string, YamlValue][],
+  file: string,
+  report: Report,
+): void {
+  const folder = dirname(file);
+  const written = new Map(
+    sinks.flatMap(([name, sink]) => {
+      const { path } = mapping(sink);
+      return typeof path === 'string' && path !== '-' ? [[resolve(folder, path), name] as const] : [];
+    }),
+  );
+  let stdin: string | null = null;
+  for (const [name, source] of sources) {
+    const { type, path, tables } = mapping(source);
+    if (type !== 'ndjson') continue;
+    const at: Path = ['sources', name];
+    for (const [table, entry] of Object.entries(mapping(tables))) {
+      const { columns, key } = mapping(entry);
+      const known = Object.keys(mapping(columns));
+      list(key).forEach((column, index) => {
+        if (typeof column !== 'string' || known.length === 0) return;
+        const place = [...at, 'tables', table, 'key', index];
+        const meant = nearest(column, known);
+        if (!known.includes(column))
+          report.value(
+            place,
+            `no such column is declared; ${meant === null ? `they are ${known.join(', ')}` : `write ${meant}`}`,
+          );
+        else if (list(key).indexOf(column) < index)
+          report.value(place, 'this column is already there; remove one of the two');
+      });
+    }
+    if (typeof path !== 'string') continue;
+    if (path === '-' && stdin !== null)
+      report.value([...at, 'path'], `source '${stdin}' reads standard input already; give this one a file`);
+    if (path === '-') stdin ??= name;
+    const sink = written.get(resolve(folder, path));
+    if (sink !== undefined && path !== '-')
+      report.value([...at, 'path'], `sink '${sink}' writes this file; give one of the two another`);
+  }
 }
 
 /** Slots are the server's, not the database's. */

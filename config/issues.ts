@@ -9,13 +9,13 @@ type Issue = z.core.$ZodIssue;
 
 /** What the contract names and this version does not do yet, by the path with names left out. */
 const laterKeys: Readonly<Record<string, readonly string[]>> = {
-  'sources.*': ['mask', 'max_slot_lag', 'server_id', 'brokers', 'topics', 'path'],
+  'sources.*': ['mask', 'max_slot_lag', 'server_id', 'brokers', 'topics'],
   'sources.*.tables.*': ['mask'],
   'sinks.*': ['batch', 'format', 'numbers'],
   http: ['tls'],
 };
 const laterTypes: Readonly<Record<string, readonly string[]>> = {
-  'sources.*.type': ['mysql', 'ndjson', 'kafka'],
+  'sources.*.type': ['mysql', 'kafka'],
   'log.type': ['kafka'],
   'sinks.*.type': ['opensearch', 'elasticsearch', 'redis', 'http'],
 };
@@ -30,6 +30,9 @@ const examples: Readonly<Record<string, string>> = {
   'sinks.*.type': 'type: sqlite',
   'sources.*.tables.*.name': 'name: public.orders',
   path: 'path: ./data/search.db',
+  'sources.*.path': 'path: ./clicks.ndjson',
+  'sources.*.tables of ndjson': 'tables: { clicks: { columns: { id: bigint, url: text }, key: [id] } }',
+  columns: 'columns: { id: bigint, url: text }',
   from: 'from: public.orders',
   sql: 'sql: SELECT id, name FROM customers',
 };
@@ -61,7 +64,7 @@ function describe(issue: Issue, path: Path, tree: YamlTree, into: Finding[]): vo
   }
   const value = tree.at(path);
   if (value === undefined) {
-    into.push({ ...tree.keyPlace(path.slice(0, -1)), message: missing(path) });
+    into.push({ ...tree.keyPlace(path.slice(0, -1)), message: missing(path, tree) });
     return;
   }
   if (value === null) {
@@ -92,8 +95,10 @@ function unknownKey(path: Path, key: string, tree: YamlTree): string {
     : `unknown key '${shown}'; remove it`;
 }
 
-function missing(path: Path): string {
-  const example = examples[general(path)] ?? examples[String(path.at(-1))];
+function missing(path: Path, tree: YamlTree): string {
+  const type = tree.at([...path.slice(0, -1), 'type']);
+  const ofType = typeof type === 'string' ? examples[`${general(path)} of ${type}`] : undefined;
+  const example = ofType ?? examples[general(path)] ?? examples[String(path.at(-1))];
   return `${quoted(path)} is missing; ${example === undefined ? 'add it' : `add, for example, \`${example}\``}`;
 }
 

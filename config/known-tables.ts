@@ -20,6 +20,15 @@ export function knownTables(
   const found: KnownTable[] = [];
   let isWhole = sources.length > 0;
   for (const [source, value] of sources) {
+    if (mapping(value)['type'] === 'ndjson') {
+      const tables = Object.entries(mapping(mapping(value)['tables']));
+      if (tables.length === 0) isWhole = false;
+      for (const [table, entry] of tables) {
+        const parts = ['public', table].map((text) => ({ text, isPattern: false }));
+        found.push({ source, parts, entry: mapping(entry) });
+      }
+      continue;
+    }
     const entries = list(mapping(value)['tables']);
     if (entries.length === 0 || mapping(value)['type'] !== 'postgres') isWhole = false;
     entries.forEach((entry, index) => {

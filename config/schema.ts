@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { parseColumnType } from '../model/column-type.ts';
 import { parseLsn } from '../model/position.ts';
 import { durationForm, parseDuration } from './duration.ts';
 import { parseName } from './table-name.ts';
@@ -126,6 +127,41 @@ const postgresSource = z.strictObject({
   tls: tls.prefault({}).describe("TLS files. Whether TLS is used, and what is verified, says the URL's `sslmode`."),
 });
 
+const ndjsonTable = z.strictObject({
+  columns: z
+    .record(
+      text,
+      z.string().refine((value) => parseColumnType(value) !== null, {
+        error: 'this is no type of SQL that values can be read into; write bigint, text, numeric(12,2), timestamptz …',
+      }),
+    )
+    .refine((columns) => Object.keys(columns).length > 0, { error: 'name at least one column' })
+    .describe('Members of the line (or of its `row`) with their types in SQL: `{ id: bigint, at: timestamptz }`.'),
+  key: columnNames
+    .min(1, 'name at least one column, or leave the key out')
+    .optional()
+    .describe(
+      'Columns that identify a row: a later line takes the place of an earlier one. Without it lines are only ever added.',
+    ),
+});
+
+const ndjsonSource = z.strictObject({
+  type: z.literal('ndjson').describe('One JSON object a line, each line a transaction.'),
+  path: text.describe('The file, which is followed as it grows, or - for standard input.'),
+  tables: z
+    .record(
+      z
+        .string()
+        .regex(
+          /^[^\s."*?\0]{1,63}$/,
+          'a table of lines is named without dots, quotes, spaces, * and ?, by 63 characters at most',
+        ),
+      ndjsonTable,
+    )
+    .refine((tables) => Object.keys(tables).length > 0, { error: 'name at least one table' })
+    .describe('One table: a line is a row of it. Several: a line is `{"table": …, "row": {…}, "op": "c"|"u"|"d"}`.'),
+});
+
 const view = z.strictObject({
   key: columnNames
     .min(1, 'name at least one column, or leave the key out')
@@ -197,8 +233,8 @@ export const fileSchema = z.strictObject({
   name: name.describe('Names the deployment; slot and publication are named after it.'),
   data_dir: text.default('./data').describe('Folder of the log and the cursors. One running process at a time.'),
   sources: z
-    .record(name, postgresSource)
-    .describe("Databases to follow, by name; the name is the first part of its tables' names.")
+    .record(name, z.discriminatedUnion('type', [postgresSource, ndjsonSource]))
+    .describe("Databases and files to follow, by name; the name is the first part of its tables' names.")
     .refine((sources) => Object.keys(sources).length > 0, { error: 'name at least one source' }),
   log: z
     .strictObject({ type: z.literal('embedded').default('embedded').describe('Segment files under `data_dir`.') })

@@ -14,6 +14,8 @@ export interface Source {
   status(): SourceStatus;
   /** The source's present position: everything committed before the call is at or before it. Also nudges an idle source, so that the stream reaches it soon. */
   currentPosition(): Promise<string>;
+  /** Where how much there is cannot be told before it has come (standard input): resolves once all of it has. */
+  ended?(): Promise<void>;
   /** Reads a table again into the log while streaming goes on; resolves when its last chunk is published. `where` (SQL of the source) restricts it to some rows. */
   snapshot(topic: string, where?: string): Promise<void>;
 }

@@ -36,9 +36,15 @@ async function viewsAreBound(pipeline: Pipeline, signal: AbortSignal): Promise<v
 
 /** The source's position now, asked until it answers. */
 async function firstPosition(pipeline: Pipeline, source: SourceUnit, signal: AbortSignal): Promise<string> {
+  let isOver = false;
+  const ended = source.ended().then(() => (isOver = true));
   for (;;) {
     signal.throwIfAborted();
     if (source.supervised.failure) throw source.supervised.failure;
+    if (!isOver) {
+      await Promise.race([ended, pipeline.clock.sleep(100, signal)]);
+      continue;
+    }
     try {
       return await source.currentPosition();
     } catch (error) {

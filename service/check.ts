@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { messageOf, systemCodeOf } from '../base/errors.ts';
 import type { Files } from '../base/files.ts';
 import type { Config } from '../config/config.ts';
+import { checkNdjson } from '../connectors/ndjson/check.ts';
 import { checkPostgres } from '../connectors/postgres/check.ts';
 import type { CheckResult } from '../model/source.ts';
 import { viewTopic } from '../views/port.ts';
@@ -11,6 +12,7 @@ import { checkSink, checkSinkColumns, shapeOf, shapeOfView } from './check-sink.
 import { checkViewTexts, checkViews, problem } from './check-views.ts';
 import { describeTables } from './describe-tables.ts';
 import { lockOwner } from './lock.ts';
+import { ndjsonTarget } from './ndjson-plan.ts';
 import { postgresTarget } from './source-plan.ts';
 
 /** Every preflight of a deployment whose file has been read, one result each, as they become known. */
@@ -37,7 +39,8 @@ export async function* checkDeployment(
   }
   for (const source of config.sources) {
     try {
-      yield* checkPostgres(await postgresTarget(source));
+      if (source.type === 'ndjson') yield* checkNdjson(ndjsonTarget(source, files));
+      else yield* checkPostgres(await postgresTarget(source));
     } catch (error) {
       yield problem(source.name, error);
     }

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { describePostgresTables } from '../connectors/postgres/describe.ts';
 import type { Table } from '../model/table.ts';
+import { ndjsonTables } from './ndjson-plan.ts';
 import { postgresTarget } from './source-plan.ts';
 
 /** The tables that the sources select; not all of them when a source did not answer. */
@@ -15,7 +16,8 @@ export async function describeTables(config: Config): Promise<DescribedTables> {
   let isComplete = true;
   for (const source of config.sources) {
     try {
-      const tables = await describePostgresTables(await postgresTarget(source));
+      const tables =
+        source.type === 'ndjson' ? ndjsonTables(source) : await describePostgresTables(await postgresTarget(source));
       for (const table of tables) byTopic.set(table.topic, table);
     } catch {
       isComplete = false;

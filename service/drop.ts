@@ -21,6 +21,8 @@ export async function dropSource(
       hint: `Its sources: ${config.sources.map((candidate) => candidate.name).join(', ')}.`,
     });
   }
+  // Nothing was made anywhere for it.
+  if (source.type === 'ndjson') return [];
   const directory = config.dataDirectory;
   const lock = await DataDirectoryLock.acquire({
     directory,

@@ -5,12 +5,17 @@ import { programVersion } from './version.ts';
 /** What the events of a source's topics say of where they come from. A source that has left the file keeps its name alone. */
 export function eventOrigin(name: string, config: Config): EventOrigin {
   const source = config.sources.find((candidate) => candidate.name === name);
-  return { version: programVersion(), connector: source?.type ?? 'postgres', name, database: databaseOf(source?.url) };
+  return {
+    version: programVersion(),
+    connector: source?.type ?? 'postgres',
+    name,
+    database: source?.type === 'postgres' ? databaseOf(source.url) : '',
+  };
 }
 
 /** The database that a URL names: its path, or the user when it has none, as libpq has it. */
-function databaseOf(text: string | undefined): string {
-  if (text === undefined || !URL.canParse(text)) return '';
+function databaseOf(text: string): string {
+  if (!URL.canParse(text)) return '';
   const url = new URL(text);
   try {
     return decodeURIComponent(url.pathname.slice(1) || url.username);

@@ -27,6 +27,8 @@ export interface ServiceDeps {
   readonly secrets: SecretFilter;
   /** Standard output, for sinks that write there. */
   readonly output: Output;
+  /** Opens standard input, for a source that reads it; the process's own when absent. */
+  readonly stdin?: () => AsyncIterable<Buffer>;
 }
 
 /** What a service is made of: the configuration, turned into parts. */

@@ -1,13 +1,14 @@
 import { join } from 'node:path';
 import { readFile } from 'node:fs/promises';
 import { TidemarkError, messageOf } from '../base/errors.ts';
-import type { Config, SourceConfig, TableConfig, TlsConfig } from '../config/config.ts';
+import type { Config, PostgresSourceConfig, SourceConfig, TableConfig, TlsConfig } from '../config/config.ts';
 import type { PostgresTarget, TableSelection, TlsFiles } from '../connectors/postgres/options.ts';
 import { PostgresSource } from '../connectors/postgres/postgres-source.ts';
 import type { Report } from '../model/events.ts';
 import type { Log } from '../model/log.ts';
 import { lsnOrder } from '../model/position.ts';
 import { eventOrigin } from './event-origin.ts';
+import { ndjsonPlan } from './ndjson-plan.ts';
 import type { ServiceDeps } from './service.ts';
 import type { SourcePlan } from './source-unit.ts';
 
@@ -16,6 +17,7 @@ export async function sourcePlan(
   source: SourceConfig,
   deps: ServiceDeps & { log: Log; report: Report; config: Config },
 ): Promise<SourcePlan> {
+  if (source.type === 'ndjson') return ndjsonPlan(source, deps);
   const { log, clock, random, files, report, config } = deps;
   const target = await postgresTarget(source);
   const { snapshot, heartbeatMs, startAt } = source;
@@ -31,7 +33,7 @@ export async function sourcePlan(
 }
 
 /** What is needed to talk to the source's server. CONFIG_INVALID when a PEM file cannot be read. */
-export async function postgresTarget(source: SourceConfig): Promise<PostgresTarget> {
+export async function postgresTarget(source: PostgresSourceConfig): Promise<PostgresTarget> {
   const { name, url, slot, publication } = source;
   const tls = await readTls(name, source.tls);
   return { name, url, tls, slot, publication, tables: source.tables.map(selection) };

@@ -94,6 +94,11 @@ export class SourceUnit {
     return this.#source.currentPosition();
   }
 
+  /** Resolves when everything has come of a source that ends; at once for one that can tell its position at any time. */
+  async ended(): Promise<void> {
+    await this.#source.ended?.();
+  }
+
   async snapshot(topic: string, where?: string): Promise<void> {
     const { failure, pausedFor } = this.supervised;
     if (failure) throw failure;

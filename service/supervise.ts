@@ -15,6 +15,7 @@ const curable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'SLOT_IN_USE',
   'SLOTS_EXHAUSTED',
   'SOURCE_AUTH',
+  'SOURCE_LINE',
   'SOURCE_POOLER',
   'SOURCE_PRIVILEGE',
   'SOURCE_SETTING',

@@ -2,7 +2,8 @@ import { formatSeconds } from '../../telemetry/units.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import type { Config } from '../../config/config.ts';
 import { parseDuration } from '../../config/duration.ts';
-import { lsnOrder } from '../../model/position.ts';
+import { lsnOrder, offsetOrder } from '../../model/position.ts';
+import type { PositionOrder } from '../../model/position.ts';
 import type { WaitAnswer } from '../../service/wait.ts';
 import { isSilence } from '../client.ts';
 import type { CommandContext, CommonOptions } from '../context.ts';
@@ -48,8 +49,26 @@ function checkNames({ sink, source }: WaitOptions, position: string, config: Con
   if (!sinks.includes(sink)) throw unknown('SINK_UNKNOWN', 'sink', sink, sinks);
   const sources = config.sources.map(({ name }) => name);
   if (source !== undefined && !sources.includes(source)) throw unknown('SOURCE_UNKNOWN', 'source', source, sources);
-  // Every source of this version is a PostgreSQL.
-  if (position !== 'now') lsnOrder.normalise(position);
+  if (position === 'now') return;
+  const types = config.sources.filter(({ name }) => source === undefined || name === source).map(({ type }) => type);
+  checkPosition(
+    position,
+    types.map((type) => (type === 'ndjson' ? offsetOrder : lsnOrder)),
+  );
+}
+
+/** Which source the position is of, the service knows; it must be in the form of one of them. */
+function checkPosition(position: string, orders: readonly PositionOrder[]): void {
+  let first: unknown = null;
+  for (const order of orders) {
+    try {
+      order.normalise(position);
+      return;
+    } catch (error) {
+      first ??= error;
+    }
+  }
+  if (first !== null) throw first;
 }
 
 function unknown(code: 'SINK_UNKNOWN' | 'SOURCE_UNKNOWN', what: string, name: string, known: string[]): TidemarkError {

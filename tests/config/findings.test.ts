@@ -178,7 +178,7 @@ http: { host: 0.0.0.0 }
 
   it('tells what a later version will know from what nobody knows', () => {
     expect(mistakesWith('type: postgres', 'type: mysql\n    server_id: 5')).toEqual([
-      "5:11: type 'mysql' is not supported by this version; this version has postgres",
+      "5:11: type 'mysql' is not supported by this version; this version has postgres, ndjson",
     ]);
     expect(mistakesWith('type: sqlite, path: ./search.db', 'type: redis, url: redis://h, key: x')).toEqual([
       "9:18: type 'redis' is not supported by this version; this version has sqlite, ndjson",
