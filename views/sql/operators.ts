@@ -7,7 +7,7 @@ import { bindNotDistinct, compareRows, isRow } from './rows.ts';
 import { SqlError } from './sql-error.ts';
 import type { Expression } from '../expressions/expression.ts';
 import type { ExpressionContext } from './context.ts';
-import type { A_Expr, Node } from 'libpg-query';
+import type { A_Expr, Node, SubLink } from 'libpg-query';
 
 export function bindOperator(expression: A_Expr, context: ExpressionContext): Expression {
   const location = expression.location ?? 0;
@@ -16,6 +16,7 @@ export function bindOperator(expression: A_Expr, context: ExpressionContext): Ex
   const left = (): Expression => context.view.expression(expression.lexpr, context);
   switch (expression.kind) {
     case 'AEXPR_OP':
+      if (isRowOfSubquery(expression)) return rowOfSubquery(expression, context);
       if (expression.lexpr === undefined) return callOperator(operator, [right()], location);
       return binary(operator, left(), right(), location);
     case 'AEXPR_LIKE':
@@ -42,6 +43,29 @@ export function bindOperator(expression: A_Expr, context: ExpressionContext): Ex
     default:
       throw unsupported('this operator is', location);
   }
+}
+
+/** `(a, b) = (SELECT …)`. */
+function isRowOfSubquery({ lexpr, rexpr }: A_Expr): boolean {
+  return (
+    lexpr !== undefined &&
+    'RowExpr' in lexpr &&
+    rexpr !== undefined &&
+    'SubLink' in rexpr &&
+    rexpr.SubLink.subLinkType === 'EXPR_SUBLINK'
+  );
+}
+
+function rowOfSubquery({ lexpr, rexpr, name, location }: A_Expr, context: ExpressionContext): Expression {
+  if (lexpr === undefined || rexpr === undefined || !('SubLink' in rexpr))
+    throw unsupported('this operator is', location);
+  const link: SubLink = {
+    ...rexpr.SubLink,
+    subLinkType: 'ROWCOMPARE_SUBLINK',
+    testexpr: lexpr,
+    ...(name === undefined ? {} : { operName: name }),
+  };
+  return context.view.expression({ SubLink: link }, context);
 }
 
 function binary(operator: string, left: Expression, right: Expression, location: number): Expression {
