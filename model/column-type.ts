@@ -122,5 +122,5 @@ function areAllowed({ name, modifiers: most }: Known, modifiers: readonly number
 function spelled(declared: string, modifiers: readonly number[]): string {
   if (modifiers.length === 0) return declared;
   const text = `(${modifiers.join(',')})`;
-  return /^time/.test(declared) ? declared.replace(/^\w+/, (word) => word + text) : declared + text;
+  return declared.startsWith('time') ? declared.replace(/^\w+/, (word) => word + text) : declared + text;
 }
