@@ -147,10 +147,13 @@ export function printArray(value: ArrayValue, delimiter: string, print: (item: V
     }
     return `{${parts.join(delimiter)}}`;
   };
-  const prefix = bounds.some((bound) => bound !== 1)
-    ? `${bounds.map((bound, index) => `[${bound}:${bound + (lengths[index] as number) - 1}]`).join('')}=`
-    : '';
+  const prefix = bounds.some((bound) => bound !== 1) ? `${boundsText(bounds, lengths)}=` : '';
   return prefix + dimension(0);
+}
+
+/** `[0:1][2:3]` */
+export function boundsText(bounds: readonly number[], lengths: readonly number[]): string {
+  return bounds.map((bound, index) => `[${bound}:${bound + (lengths[index] as number) - 1}]`).join('');
 }
 
 export function quoteItem(text: string, delimiter: string): string {

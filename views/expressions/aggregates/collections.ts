@@ -1,4 +1,4 @@
-import { quoteItem, readArray } from '../array-text.ts';
+import { boundsText, quoteItem, readArray } from '../array-text.ts';
 import { RowError } from '../expression.ts';
 import type { AggregateFunction } from '../expression.ts';
 import type { AggregateDefinition } from '../functions/definition.ts';
@@ -61,20 +61,24 @@ function arrayOfArrays(type: SqlType): (rows: Rows) => Value {
   return (rows) => {
     const items: string[] = [];
     let shape: string | null = null;
+    /** The lower bounds of the first array, where they are not all 1. */
+    let inner = '';
     for (const { args, weight } of rows) {
       const value = args[0] as string | null;
       if (value === null) throw new RowError('22004', 'cannot accumulate null arrays');
-      const { lengths } = readArray(value, type);
-      if (lengths.length === 0) throw new RowError('2202E', 'cannot accumulate empty arrays');
-      const own = lengths.join('x');
+      const { lengths, bounds } = readArray(value, type);
+      if (lengths.length === 0 && shape === null) throw new RowError('2202E', 'cannot accumulate empty arrays');
+      const own = boundsText(bounds, lengths);
       if (shape !== null && shape !== own) {
         throw new RowError('2202E', 'cannot accumulate arrays of different dimensionality');
       }
+      if (shape === null && bounds.some((bound) => bound !== 1)) inner = boundsText(bounds, lengths);
       shape = own;
       const text = value.slice(value.indexOf('{'));
       for (let times = 0; times < weight; times++) items.push(text);
     }
-    return items.length === 0 ? null : `{${items.join(',')}}`;
+    if (items.length === 0) return null;
+    return `${inner === '' ? '' : `[1:${items.length}]${inner}=`}{${items.join(',')}}`;
   };
 }
 
@@ -109,30 +113,24 @@ function jsonObjectOf(types: readonly SqlType[], skipsNulls: boolean): (rows: Ro
     let text: string | null = null;
     for (const { args, weight } of rows) {
       const value = args[1] as Value;
-      const member = `${writeKey(args[0] as Value)} : ${writeValue(value)}`;
-      if (skipsNulls && value === null) {
+      if (skipsNulls && value === null && args[0] !== null) {
         text ??= '';
         continue;
       }
+      const member = `${writeKey(args[0] as Value)} : ${writeValue(value)}`;
       for (let times = 0; times < weight; times++) text = text === null || text === '' ? member : `${text}, ${member}`;
     }
-    return text === null ? null : text === '' ? '{ }' : `{ ${text} }`;
+    return text === null ? null : `{ ${text} }`;
   };
 }
 
-function jsonbObjectOf(types: readonly SqlType[], skipsNulls: boolean): (rows: Rows) => Value {
+function jsonbObjectOf(types: readonly SqlType[]): (rows: Rows) => Value {
   const writeName = jsonbNameWriter(types[0] as SqlType, 'field name must not be null', '22023');
   const writeValue = jsonbWriter(types[1] as SqlType);
   return (rows) => {
     const members: [string, string][] = [];
-    let isEmpty = true;
-    for (const { args } of rows) {
-      isEmpty = false;
-      const name = writeName(args[0] as Value);
-      const value = args[1] as Value;
-      if (!skipsNulls || value !== null) members.push([name, writeValue(value)]);
-    }
-    return isEmpty ? null : jsonbObject(members);
+    for (const { args } of rows) members.push([writeName(args[0] as Value), writeValue(args[1] as Value)]);
+    return members.length === 0 ? null : jsonbObject(members);
   };
 }
 
@@ -179,10 +177,10 @@ export const collectionAggregates: readonly AggregateDefinition[] = [
     result: 'json',
     bind: (types) => collected(jsonObjectOf(types, name !== 'json_object_agg')),
   })),
-  ...['jsonb_object_agg', 'jsonb_object_agg_strict'].map((name): AggregateDefinition => ({
-    name,
+  {
+    name: 'jsonb_object_agg',
     args: ['any', 'any'],
     result: 'jsonb',
-    bind: (types) => collected(jsonbObjectOf(types, name !== 'jsonb_object_agg')),
-  })),
+    bind: (types) => collected(jsonbObjectOf(types)),
+  },
 ];

@@ -64,14 +64,13 @@ function squareOf(value: Numeric): Numeric {
 /** The square root with the scale of the value, half away from zero. */
 function rootOf({ unscaled, scale }: Numeric): Numeric {
   const square = BigInt(unscaled) * powerOfTen(scale);
-  let root = BigInt(Math.floor(Math.sqrt(Number(square)))) + 1n;
+  // Newton's method from above.
+  let root = 1n << BigInt((square.toString(16).length * 4 + 1) >> 1);
   for (;;) {
     const next = (root + square / root) >> 1n;
     if (next >= root) break;
     root = next;
   }
-  while (root * root > square) root -= 1n;
-  while ((root + 1n) * (root + 1n) <= square) root += 1n;
   return numeric(square - root * root > root ? root + 1n : root, scale);
 }
 
