@@ -93,10 +93,16 @@ export class Session {
     }
   }
 
-  static async open(options: StageOptions, writer: LogWriter, onProgress: () => void): Promise<Session> {
+  /** Opens the state, a new one if `isFresh`. */
+  static async open(
+    options: StageOptions,
+    writer: LogWriter,
+    isFresh: boolean,
+    onProgress: () => void,
+  ): Promise<Session> {
     const published = publishedVector(options);
     const wanted = fingerprint(options);
-    const opened = await openState(options, (meta) => isUsable(meta, wanted, published, options));
+    const opened = await openState(options, (meta) => !isFresh && isUsable(meta, wanted, published, options));
     try {
       return new Session(options, opened, published, writer, onProgress);
     } catch (error) {
@@ -146,7 +152,9 @@ export class Session {
     const oldestMs = Math.min(...behind.map(({ reached }) => reached.timeMs).filter((timeMs) => timeMs > 0));
     const lagMs = Number.isFinite(oldestMs) ? Math.max(0, clock.now() - oldestMs) : 0;
     return this.stepper.views.map(({ name, output }) => {
-      const states = this.stepper.engine.nodes.filter(({ views }) => views.has(name)).flatMap((node) => node.states.map((state) => state.name));
+      const states = this.stepper.engine.nodes
+        .filter(({ views }) => views.has(name))
+        .flatMap((node) => node.states.map((state) => state.name));
       const message = this.stepper.violationOf(name);
       return {
         name,
@@ -267,9 +275,11 @@ export class Session {
       return;
     }
     const startMs = this.#options.clock.monotonic();
+    const isFirst = this.stepper.views.some(({ name, wasHeld }) => !wasHeld && !this.#shown.has(name));
     for (const view of this.stepper.views) if (!view.wasHeld) await this.#publishDifferences(view);
     this.stepper.changes.flush();
-    this.#commit(startMs);
+    if (isFirst || this.stepper.changes.any) this.#commit(startMs);
+    else this.#markDue = true;
   }
 
   /** Publishes the results of the step that has been taken. */
@@ -291,7 +301,7 @@ export class Session {
     await this.#writer.durable();
     await view.published.load(log, async () => this.#store.relieve?.());
     await this.#drain(view.published.differences(this.stepper.changes));
-    this.#newlyShown.add(view.name);
+    if (!this.#shown.has(view.name)) this.#newlyShown.add(view.name);
   }
 
   /** Runs a generator to its end, with pauses for those who take what it makes. */

@@ -32,8 +32,8 @@ class ViewStage implements Stage {
   async run(signal: AbortSignal): Promise<void> {
     const writer = await this.#options.log.writer(viewsStream);
     try {
-      let isDone = false;
-      while (!isDone && !signal.aborted) isDone = await this.#work(writer, signal);
+      let isDone = await this.#work(writer, signal, false);
+      while (!isDone && !signal.aborted) isDone = await this.#work(writer, signal, true);
     } catch (error) {
       // What was committed stays; the writer's own failure is no news beside the error.
       await writer.close().catch(() => undefined);
@@ -42,9 +42,9 @@ class ViewStage implements Stage {
     await writer.close();
   }
 
-  /** Works with one state; false when it is of no use any more and must be made anew. */
-  async #work(writer: LogWriter, signal: AbortSignal): Promise<boolean> {
-    const session = await Session.open(this.#options, writer, () => this.#progressed());
+  /** Works with one state, a new one if so wanted; false when it is of no use any more and must be made anew. */
+  async #work(writer: LogWriter, signal: AbortSignal, isFresh: boolean): Promise<boolean> {
+    const session = await Session.open(this.#options, writer, isFresh, () => this.#progressed());
     this.#session = session;
     try {
       return await session.run(signal);

@@ -27,6 +27,7 @@ import type { Stage, StageOptions } from '../../../views/port.ts';
 import { bindViews } from '../../../views/sql/bind.ts';
 import { catalogOf } from '../../../views/sql/catalog.ts';
 import { createStage } from '../../../views/stage/stage.ts';
+import { fingerprints } from '../../../views/stage/state-folder.ts';
 import { sqlTypeOf } from '../../../views/type.ts';
 
 export type Row = Record<string, string | null>;
@@ -148,6 +149,7 @@ export class StageHarness {
   readonly tables: readonly Table[];
   log: Log;
   #feeders = new Map<string, Feeder>();
+  #fingerprints = '';
   #running: { stop: AbortController; done: Promise<void> } | null = null;
 
   private constructor(directory: string, tables: readonly Table[], log: Log) {
@@ -198,7 +200,9 @@ export class StageHarness {
 
   /** Starts the stage. */
   start(views: readonly ViewText[], changes: Partial<StageOptions> = {}): Stage {
-    const stage = createStage(this.options(views, changes));
+    const options = this.options(views, changes);
+    this.#fingerprints = JSON.stringify(fingerprints(options));
+    const stage = createStage(options);
     const stop = new AbortController();
     const done = stage.run(stop.signal);
     // A failure is told by `stop` or `failure`.
@@ -235,7 +239,7 @@ export class StageHarness {
         const point = vector?.sources[source];
         return point !== undefined && point.seq >= writer.last.seq && point.position === writer.last.position;
       });
-      if (isReached) return;
+      if (isReached && JSON.stringify(vector?.views) === this.#fingerprints) return;
       const failed = await Promise.race([this.#running?.done.then(() => 'stopped'), systemClock.sleep(3)]);
       if (failed === 'stopped') throw new Error('the stage stopped');
       if (performance.now() > deadline) throw new Error(`waited in vain: ${JSON.stringify(vector)}`);
@@ -315,6 +319,7 @@ export class StageHarness {
 }
 
 interface Vector {
+  readonly views: Record<string, string>;
   readonly sources: Record<string, { seq: number; position: string | null }>;
 }
 
