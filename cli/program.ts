@@ -218,7 +218,10 @@ function addViewCommands(program: Command, context: CommandContext, setExit: (co
       'a CREATE TABLE body; give it again for further tables',
       (ddl: string, before: readonly string[] = []) => [...before, ddl],
     )
-    .requiredOption('--sql <file|text>', 'one SELECT, or several CREATE VIEW of which the last is printed')
+    .requiredOption(
+      '--sql <sql>',
+      'one SELECT, or several CREATE VIEW of which the last is printed: the text, or a file of it',
+    )
     .option('--key <columns>', 'columns, separated by commas, that are to be a unique key of the result')
     .option('--batch <lines>', 'lines that make one transaction', batchArgument, 1)
     .option('--changes', "print the result's changes after each transaction (the default)")
