@@ -5,6 +5,7 @@ export const benchmarkNames: readonly string[] = [
   'pg-stream',
   'pg-snapshot',
   'sinks-sqlite',
+  'toybank',
   'pipe',
   'latency',
   'memory',

@@ -100,23 +100,27 @@ export class Engine {
    */
   step(inputs: ReadonlyMap<string, Delta>): ReadonlyMap<string, Delta> {
     const context = new RejectionList();
-    const violations: KeyViolation[] = [];
+    let violations: readonly KeyViolation[] = none;
     for (const [relation, delta] of inputs) {
       const input = this.#inputs.get(relation);
       if (input !== undefined) input.node.out = delta;
     }
     const isFirst = !this.#started;
     for (const step of this.#steps) step.run(isFirst, context);
-    const changed = new Map<string, Delta>();
+    let changed: Map<string, Delta> | null = null;
     for (const { view, node, operator, isWanted } of this.outputs) {
-      if (isWanted && node.out.length > 0) changed.set(view, node.out);
-      violations.push(...operator.takeViolations());
+      if (isWanted && node.out.length > 0) {
+        changed ??= new Map();
+        changed.set(view, node.out);
+      }
+      const found = operator.takeViolations();
+      if (found.length > 0) violations = [...violations, ...found];
     }
     for (const input of this.#inputs.values()) input.node.out = emptyDelta;
     this.#started = true;
     this.rejections = context.netRejections();
     this.violations = violations;
-    return changed;
+    return changed ?? nothingChanged;
   }
 }
 
@@ -152,17 +156,21 @@ class NodeStep {
   }
 }
 
+const none: readonly never[] = [];
+const nothingChanged: ReadonlyMap<string, Delta> = new Map();
+
 class RejectionList implements StepContext {
-  readonly #rejections: Rejection[] = [];
+  #rejections: Rejection[] | null = null;
   node: GraphNode | null = null;
 
   reject(operator: string, row: Row, weight: number, error: RowError): void {
+    this.#rejections ??= [];
     this.#rejections.push({ views: [...(this.node?.views ?? [])], operator, row, weight, error });
   }
 
   /** Without those that were taken back in the same step. */
   netRejections(): readonly Rejection[] {
-    if (this.#rejections.length < 2) return this.#rejections;
+    if (this.#rejections === null) return none;
     const net = new Map<string, Rejection>();
     for (const rejection of this.#rejections) {
       const { operator, row, error } = rejection;

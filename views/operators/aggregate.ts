@@ -5,6 +5,7 @@ import type { Arrangement, Records } from '../state/port.ts';
 import type { Row, StateKey, Value } from '../value.ts';
 import type { Accumulate, Call, CollectedCall, Collection, DistinctRows, LinearCall } from './aggregate-calls.ts';
 import { accumulateDistinct, accumulator, collect, render } from './aggregate-calls.ts';
+import { isSameKey } from './key-index.ts';
 import type { Operator, StepContext } from './operator.ts';
 
 export interface AggregateOptions {
@@ -86,8 +87,8 @@ export class Aggregate implements Operator {
     const { name, keyOf, evaluate, collections, keyCount, keyRows } = this.#options;
     const accumulate = this.#accumulate;
     const isPlain = collections.length === 0 && this.#distinct.length === 0 && keyRows === null;
-    const touched = new Map<StateKey, Value[]>();
-    if (keyCount === 0) touched.set(0, this.#record(0, []));
+    const touched = new Touched(rows.length);
+    if (keyCount === 0) touched.add(0, this.#record(0, []));
     for (let index = 0; index < rows.length; index++) {
       const row = rows[index] as Row;
       const weight = weights[index] as number;
@@ -104,14 +105,17 @@ export class Aggregate implements Operator {
       let record = touched.get(key);
       if (record === undefined) {
         record = this.#record(key, row);
-        touched.set(key, record);
+        touched.add(key, record);
       }
       record[0] = (record[0] as number) + weight;
       accumulate(record, source, weight);
       if (!isPlain) this.#collect(key, record, row, source, weight);
     }
     const output = new Delta();
-    for (const [key, record] of touched) this.#finish(key, record, output, context);
+    const { keys, records } = touched;
+    for (let index = 0; index < keys.length; index++) {
+      this.#finish(keys[index] as StateKey, records[index] as Value[], output, context);
+    }
     return output;
   }
 
@@ -232,5 +236,38 @@ export class Aggregate implements Operator {
     const reason = String(record[this.#outputAt + keyCount]);
     const error = new RowError(reason.slice(0, 5), reason.slice(6));
     context.reject(name, record.slice(this.#outputAt, this.#outputAt + keyCount), -1, error);
+  }
+}
+
+/** So many groups are looked through one by one, which costs less than a Map would, when a step is a single small transaction. */
+const listedMax = 4;
+
+/** The groups that a step touches, each once. */
+class Touched {
+  keys: readonly StateKey[] = [];
+  records: readonly Value[][] = [];
+  readonly #map: Map<StateKey, Value[]> | null;
+
+  constructor(rows: number) {
+    this.#map = rows > listedMax ? new Map() : null;
+  }
+
+  get(key: StateKey): Value[] | undefined {
+    if (this.#map !== null) return this.#map.get(key);
+    for (let index = 0; index < this.keys.length; index++) {
+      if (isSameKey(this.keys[index], key)) return this.records[index];
+    }
+    return undefined;
+  }
+
+  add(key: StateKey, record: Value[]): void {
+    if (this.keys.length === 0) {
+      this.keys = [key];
+      this.records = [record];
+    } else {
+      (this.keys as StateKey[]).push(key);
+      (this.records as Value[][]).push(record);
+    }
+    this.#map?.set(key, record);
   }
 }

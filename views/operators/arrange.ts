@@ -10,8 +10,8 @@ import type { Operator, StepContext } from './operator.ts';
  */
 export class Arrange implements Operator {
   readonly arrangement: Arrangement;
-  /** Of the rows of the last output that was not empty. */
-  keys: readonly (StateKey | undefined)[] = [];
+  /** Of the rows of the step's output, which is not empty; entries behind them are left from earlier steps. */
+  keys: (StateKey | undefined)[] = [];
   readonly #name: string;
   readonly #keyOf: (row: Row) => StateKey | undefined;
   readonly #pick: ((row: Row) => Row) | null;
@@ -35,8 +35,11 @@ export class Arrange implements Operator {
     const { arrangement } = this;
     const keyOf = this.#keyOf;
     const pick = this.#pick;
-    const output = new Delta();
-    const keys: (StateKey | undefined)[] = [];
+    if (this.keys.length > keptKeysMax) this.keys = [];
+    const { keys } = this;
+    // As long as rows are passed on as they are, the input is the output.
+    let output = pick === null ? null : new Delta();
+    let count = 0;
     for (let index = 0; index < rows.length; index++) {
       const row = rows[index] as Row;
       const weight = weights[index] as number;
@@ -48,13 +51,22 @@ export class Arrange implements Operator {
       } catch (error) {
         if (!(error instanceof RowError)) throw error;
         context.reject(this.#name, row, weight, error);
+        output ??= firstOf(input, index);
         continue;
       }
       if (key !== undefined) arrangement.add(key, arranged, weight);
-      keys.push(key);
-      output.push(arranged, weight);
+      keys[count++] = key;
+      if (output !== null) output.push(arranged, weight);
     }
-    this.keys = keys;
-    return output;
+    return output ?? input;
   }
+}
+
+/** A longer list of keys is given back after its step. */
+const keptKeysMax = 1024;
+
+function firstOf({ rows, weights }: Delta, count: number): Delta {
+  const first = new Delta();
+  for (let index = 0; index < count; index++) first.push(rows[index] as Row, weights[index] as number);
+  return first;
 }

@@ -32,47 +32,30 @@ export interface JoinOptions {
  */
 export class Join implements Operator {
   readonly #options: JoinOptions;
+  readonly #left: Side;
+  readonly #right: Side;
+  readonly #pairs: Pairs | null;
 
   constructor(options: JoinOptions) {
     this.#options = options;
+    this.#left = new Side(options.left);
+    this.#right = new Side(options.right);
+    this.#pairs = options.join === null ? null : new Pairs(options.name, options.join, options.residual);
   }
 
   step(inputs: readonly Delta[], context: StepContext): Delta {
-    const { left, right, leftAlone, rightAlone } = this.#options;
-    const leftSide = new Side(left, inputs[0] ?? emptyDelta);
-    const rightSide = new Side(right, inputs[1] ?? emptyDelta);
+    const { leftAlone, rightAlone, padLeft, padRight } = this.#options;
+    const left = this.#left;
+    const right = this.#right;
+    left.begin(inputs[0] ?? emptyDelta);
+    right.begin(inputs[1] ?? emptyDelta);
     const output = new Delta();
-    if (this.#options.join !== null) this.#pairs(leftSide, rightSide, output, context);
-    if (leftAlone !== 'none') {
-      alone(leftSide, rightSide, leftAlone === 'matched', this.#options.padLeft, output);
-    }
-    if (rightAlone !== 'none') alone(rightSide, leftSide, false, this.#options.padRight, output);
+    if (this.#pairs !== null) this.#pairs.push(left, right, output, context);
+    if (leftAlone !== 'none') alone(left, right, leftAlone === 'matched', padLeft, output);
+    if (rightAlone !== 'none') alone(right, left, false, padRight, output);
+    left.end();
+    right.end();
     return output;
-  }
-
-  #pairs(left: Side, right: Side, output: Delta, context: StepContext): void {
-    const pair = new Pairs(this.#options, output, context);
-    for (let index = 0; index < left.delta.rows.length; index++) {
-      const key = left.keys[index];
-      if (key === undefined) continue;
-      const bag = right.arrange.arrangement.bag(key);
-      if (bag === undefined) continue;
-      const row = left.delta.rows[index] as Row;
-      const weight = left.delta.weights[index] as number;
-      for (const { rows, weights } of bag.chunks) {
-        for (let at = 0; at < rows.length; at++) pair.push(row, rows[at] as Row, weight * (weights[at] as number));
-      }
-    }
-    for (let index = 0; index < right.delta.rows.length; index++) {
-      const key = right.keys[index];
-      if (key === undefined) continue;
-      const old = left.old(key);
-      const row = right.delta.rows[index] as Row;
-      const weight = right.delta.weights[index] as number;
-      for (let at = 0; at < old.rows.length; at++) {
-        pair.push(old.rows[at] as Row, row, weight * (old.weights[at] as number));
-      }
-    }
   }
 }
 
@@ -80,16 +63,16 @@ export class Join implements Operator {
 function alone(side: Side, other: Side, matched: boolean, pad: ((row: Row) => Row) | null, output: Delta): void {
   const { rows, weights } = side.delta;
   for (let index = 0; index < rows.length; index++) {
-    const key = side.keys[index];
+    const key = side.arrange.keys[index];
     const hasPartner = key !== undefined && other.arrange.arrangement.total(key) !== 0;
     if (hasPartner !== matched) continue;
     const row = rows[index] as Row;
     output.push(pad === null ? row : pad(row), weights[index] as number);
   }
   if (other.delta.length === 0) return;
-  for (const [key, changes] of other.index.keys) {
+  for (const { key, total: change } of other.index.keys) {
     const total = other.arrange.arrangement.total(key);
-    const had = total - changes.total !== 0;
+    const had = total - change !== 0;
     const has = total !== 0;
     if (had === has) continue;
     const sign = has === matched ? 1 : -1;
@@ -101,24 +84,32 @@ function alone(side: Side, other: Side, matched: boolean, pad: ((row: Row) => Ro
   }
 }
 
-/** One side of a join during one step. */
+/** One side of a join during a step. */
 class Side {
   readonly arrange: Arrange;
-  readonly delta: Delta;
-  readonly keys: readonly (StateKey | undefined)[];
+  delta: Delta = emptyDelta;
   #index: KeyIndex | null = null;
   #lastKey: StateKey | undefined = undefined;
   #lastOld: OldRows = noRows;
 
-  constructor(arrange: Arrange, delta: Delta) {
+  constructor(arrange: Arrange) {
     this.arrange = arrange;
+  }
+
+  begin(delta: Delta): void {
     this.delta = delta;
-    this.keys = delta.length === 0 ? [] : arrange.keys;
+  }
+
+  end(): void {
+    this.delta = emptyDelta;
+    this.#index = null;
+    this.#lastKey = undefined;
+    this.#lastOld = noRows;
   }
 
   /** The changes by key; made when it is first asked for. */
   get index(): KeyIndex {
-    this.#index ??= new KeyIndex(this.delta, this.keys);
+    this.#index ??= new KeyIndex(this.delta, this.arrange.keys);
     return this.#index;
   }
 
@@ -133,14 +124,14 @@ class Side {
 
   #oldRows(key: StateKey): OldRows {
     const { arrangement } = this.arrange;
-    const changes = this.delta.length === 0 ? undefined : this.index.keys.get(key);
+    const changes = this.delta.length === 0 ? undefined : this.index.get(key);
     // Weights are positive between steps, so that a total of 0 means that there were no rows: the usual case while a view is filled.
     if (changes !== undefined && arrangement.total(key) === changes.total) return noRows;
     const bag = arrangement.bag(key);
-    const [first, ...others] = bag?.chunks ?? [];
-    if (changes === undefined && others.length === 0) return first ?? noRows;
+    const chunks = bag === undefined ? noChunks : bag.chunks;
+    if (changes === undefined && chunks.length <= 1) return chunks[0] ?? noRows;
     const rows = new Delta();
-    for (const chunk of bag?.chunks ?? []) {
+    for (const chunk of chunks) {
       for (let at = 0; at < chunk.rows.length; at++) rows.push(chunk.rows[at] as Row, chunk.weights[at] as number);
     }
     if (changes !== undefined) this.#takeBack(changes, rows);
@@ -161,34 +152,69 @@ interface OldRows {
 }
 
 const noRows: OldRows = { rows: [], weights: [] };
+const noChunks: readonly OldRows[] = [];
 
 /** Makes the output's rows of pairs. */
 class Pairs {
   readonly #name: string;
   readonly #join: (left: Row, right: Row) => Row;
   readonly #residual: ((left: Row, right: Row) => boolean) | null;
-  readonly #output: Delta;
-  readonly #context: StepContext;
 
-  constructor(options: JoinOptions, output: Delta, context: StepContext) {
-    this.#name = options.name;
-    this.#join = options.join ?? ((left) => left);
-    this.#residual = options.residual;
-    this.#output = output;
-    this.#context = context;
+  constructor(
+    name: string,
+    join: (left: Row, right: Row) => Row,
+    residual: ((left: Row, right: Row) => boolean) | null,
+  ) {
+    this.#name = name;
+    this.#join = join;
+    this.#residual = residual;
   }
 
-  push(left: Row, right: Row, weight: number): void {
-    if (this.#residual !== null && !this.#accepts(this.#residual, left, right, weight)) return;
-    this.#output.push(this.#join(left, right), weight);
+  push(left: Side, right: Side, output: Delta, context: StepContext): void {
+    const { rows, weights } = left.delta;
+    for (let index = 0; index < rows.length; index++) {
+      const key = left.arrange.keys[index];
+      if (key === undefined) continue;
+      const bag = right.arrange.arrangement.bag(key);
+      if (bag === undefined) continue;
+      const { chunks } = bag;
+      for (let chunk = 0; chunk < chunks.length; chunk++) {
+        const partners = chunks[chunk] as OldRows;
+        for (let at = 0; at < partners.rows.length; at++) {
+          const weight = (weights[index] as number) * (partners.weights[at] as number);
+          this.#pair(rows[index] as Row, partners.rows[at] as Row, weight, output, context);
+        }
+      }
+    }
+    const { delta } = right;
+    for (let index = 0; index < delta.rows.length; index++) {
+      const key = right.arrange.keys[index];
+      if (key === undefined) continue;
+      const old = left.old(key);
+      for (let at = 0; at < old.rows.length; at++) {
+        const weight = (delta.weights[index] as number) * (old.weights[at] as number);
+        this.#pair(old.rows[at] as Row, delta.rows[index] as Row, weight, output, context);
+      }
+    }
   }
 
-  #accepts(residual: (left: Row, right: Row) => boolean, left: Row, right: Row, weight: number): boolean {
+  #pair(left: Row, right: Row, weight: number, output: Delta, context: StepContext): void {
+    if (this.#residual !== null && !this.#accepts(this.#residual, left, right, weight, context)) return;
+    output.push(this.#join(left, right), weight);
+  }
+
+  #accepts(
+    residual: (left: Row, right: Row) => boolean,
+    left: Row,
+    right: Row,
+    weight: number,
+    context: StepContext,
+  ): boolean {
     try {
       return residual(left, right);
     } catch (error) {
       if (!(error instanceof RowError)) throw error;
-      this.#context.reject(this.#name, [...left, ...right], weight, error);
+      context.reject(this.#name, [...left, ...right], weight, error);
       return false;
     }
   }

@@ -36,7 +36,7 @@ export interface KeyCheck {
  * within a step was never seen.
  */
 export class OutputOperator implements Operator {
-  #violations: readonly KeyViolation[] = [];
+  #violations: readonly KeyViolation[] = noViolations;
   readonly #view: string;
   readonly #pick: ((row: Row) => Row) | null;
   readonly #check: KeyCheck | null;
@@ -59,7 +59,7 @@ export class OutputOperator implements Operator {
   /** What the last steps found, once. */
   takeViolations(): readonly KeyViolation[] {
     const violations = this.#violations;
-    this.#violations = [];
+    if (violations.length > 0) this.#violations = noViolations;
     return violations;
   }
 
@@ -82,8 +82,8 @@ export class OutputOperator implements Operator {
     const index = new KeyIndex(delta, keys);
     const output = new Delta();
     const violations: KeyViolation[] = [];
-    for (const [key, changes] of index.keys) {
-      const bag = arrangement.bag(key);
+    for (const changes of index.keys) {
+      const bag = arrangement.bag(changes.key);
       const changed = sortedChanges(delta, index, changes, compare);
       spanChange(bag, changed, compare, firstRow, firstRow, output);
       const isUnique = (bag?.total ?? 0) <= 1;
@@ -112,5 +112,7 @@ export class OutputOperator implements Operator {
     return { view: this.#view, key, error, weight };
   }
 }
+
+const noViolations: readonly KeyViolation[] = [];
 
 const firstRow = { from: 0, to: 1 };

@@ -29,14 +29,16 @@ export class SetDifference implements Operator {
     const { left, right } = this.#options;
     const delta = inputs[0] ?? emptyDelta;
     const other = inputs[1] ?? emptyDelta;
-    const leftIndex = new KeyIndex(delta, delta.length === 0 ? [] : left.keys);
-    const rightIndex = new KeyIndex(other, other.length === 0 ? [] : right.keys);
+    const leftIndex = new KeyIndex(delta, left.keys);
+    const rightIndex = new KeyIndex(other, right.keys);
     const output = new Delta();
-    for (const [key, changes] of leftIndex.keys) {
-      this.#change(key, delta, leftIndex, changes, rightIndex.keys.get(key), output);
+    for (const changes of leftIndex.keys) {
+      this.#change(changes.key, delta, leftIndex, changes, rightIndex.get(changes.key), output);
     }
-    for (const [key, changes] of rightIndex.keys) {
-      if (!leftIndex.keys.has(key)) this.#change(key, delta, leftIndex, undefined, changes, output);
+    for (const changes of rightIndex.keys) {
+      if (leftIndex.get(changes.key) === undefined) {
+        this.#change(changes.key, delta, leftIndex, undefined, changes, output);
+      }
     }
     return output;
   }

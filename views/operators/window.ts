@@ -1,7 +1,7 @@
 import { Delta, emptyDelta } from '../delta.ts';
 import { RowError } from '../expressions/expression.ts';
 import type { Arrangement, Bag } from '../state/port.ts';
-import type { Row, StateKey } from '../value.ts';
+import type { Row } from '../value.ts';
 import type { Arrange } from './arrange.ts';
 import type { KeyChanges } from './key-index.ts';
 import { KeyIndex } from './key-index.ts';
@@ -43,20 +43,18 @@ export class Window implements Operator {
     const { arrangement } = input;
     const index = new KeyIndex(delta, input.keys);
     const output = new Delta();
-    for (const [key, changes] of index.keys) {
+    for (const changes of index.keys) {
       const changed = sortedChanges(delta, index, changes, compare);
       if (changed.rows.length === 0) continue;
-      const bag = arrangement.bag(key);
-      if (single) this.#single(key, arrangement, changes, changed, output, context);
-      else spanChange(bag, changed, compare, span, span, output);
+      if (single) this.#single(arrangement, changes, changed, output, context);
+      else spanChange(arrangement.bag(changes.key), changed, compare, span, span, output);
     }
     return output;
   }
 
   #single(
-    key: StateKey,
     arrangement: Arrangement,
-    { total }: KeyChanges,
+    { key, total }: KeyChanges,
     changed: Delta,
     output: Delta,
     context: StepContext,

@@ -51,6 +51,7 @@ class MemoryArrangement implements Arrangement {
   readonly #bags = new Map<StateKey, Row | SortedBag>();
   readonly #compare: ArrangementSpec['compare'];
   #size = 0;
+  #lastEmptied: StateKey | undefined = undefined;
 
   constructor(compare: ArrangementSpec['compare']) {
     this.#compare = compare;
@@ -59,14 +60,14 @@ class MemoryArrangement implements Arrangement {
   add(key: StateKey, row: Row, weight: number): void {
     const bags = this.#bags;
     const found = bags.get(key);
-    if (found === undefined) {
+    if (found === undefined || found === emptied) {
       bags.set(key, weight === 1 ? row : new SortedBag([row], [weight]));
       this.#size++;
     } else if (found instanceof SortedBag) {
       this.#size -= found.size;
       found.add(row, weight, this.#compare);
       this.#size += found.size;
-      if (found.size === 0) bags.delete(key);
+      if (found.size === 0) this.#empty(key);
       else if (found.size === 1 && found.total === 1) bags.set(key, present(found.rows[0], 'the row of a bag'));
     } else {
       this.#addToRow(key, found, row, weight);
@@ -80,16 +81,28 @@ class MemoryArrangement implements Arrangement {
       this.#bags.set(key, bag);
       this.#size++;
     } else if (weight === -1) {
-      this.#bags.delete(key);
+      this.#empty(key);
       this.#size--;
     } else {
       this.#bags.set(key, new SortedBag([found], [1 + weight]));
     }
   }
 
+  /**
+   * Most rows that go are replaced at once. So the key emptied last keeps its place in the map until another one is emptied, which saves
+   * the map from being rebuilt over and over.
+   */
+  #empty(key: StateKey): void {
+    const last = this.#lastEmptied;
+    if (last !== undefined && last !== key && this.#bags.get(last) === emptied) this.#bags.delete(last);
+    this.#bags.set(key, emptied);
+    this.#lastEmptied = key;
+  }
+
   bag(key: StateKey): Bag | undefined {
     const found = this.#bags.get(key);
-    return found === undefined || found instanceof SortedBag ? found : new OneRow(found);
+    if (found === undefined || found === emptied) return undefined;
+    return found instanceof SortedBag ? found : new OneRow(found);
   }
 
   total(key: StateKey): number {
@@ -103,7 +116,9 @@ class MemoryArrangement implements Arrangement {
   }
 
   *entries(): Iterable<readonly [StateKey, Bag]> {
-    for (const [key, found] of this.#bags) yield [key, found instanceof SortedBag ? found : new OneRow(found)];
+    for (const [key, found] of this.#bags) {
+      if (found !== emptied) yield [key, found instanceof SortedBag ? found : new OneRow(found)];
+    }
   }
 
   /** Map entries take about 40 bytes, a row's place in a bag 16. */
@@ -117,6 +132,9 @@ class MemoryArrangement implements Arrangement {
     return Math.round(this.#bags.size * 40 + this.#size * (16 + averageBytes(sample)));
   }
 }
+
+/** The bag of a key whose rows have gone. */
+const emptied = new SortedBag([], []);
 
 const singleWeight: readonly number[] = Object.freeze([1]);
 
