@@ -1,6 +1,6 @@
 import { filterOf, joinOf, narrow, projectOf } from './build.ts';
 import { idsOf, inputsOf, mapInputs, visit } from './columns.ts';
-import { conjuncts, substitute, uses, within } from './expressions.ts';
+import { columnOf, conjuncts, substitute, uses, within } from './expressions.ts';
 import { joined } from './join-order.ts';
 import { computedLate } from './late.ts';
 import { rejectsNull } from './nulls.ts';
@@ -148,13 +148,16 @@ class PushDown {
     const leaves: Plan[] = [];
     const tests: Test[] = [];
     const conditions = [...outer];
+    const renamed = new Map<ColumnId, Expression>();
     const gather = (node: Plan, top: boolean): void => {
       if (!top && this.#isShared(node)) leaves.push(node);
       else if (node.kind === 'filter') {
         conditions.push(...conjuncts(node.condition));
         gather(node.input, false);
-      } else if (node.kind === 'project' && onlyNarrows(node)) gather(node.input, false);
-      else if (node.kind === 'join' && node.type === 'inner') {
+      } else if (node.kind === 'project' && onlyRenames(node) && !this.#isShared(node.input)) {
+        for (const [id, e] of outputsOf(node)) if (e.kind === 'column' && e.id !== id) renamed.set(id, e);
+        gather(node.input, false);
+      } else if (node.kind === 'join' && node.type === 'inner') {
         gather(node.left, false);
         gather(node.right, false);
         conditions.push(...conjuncts(node.condition));
@@ -164,16 +167,31 @@ class PushDown {
       } else leaves.push(node);
     };
     gather(plan, true);
+    const original = (e: Expression): Expression => (uses(e, renamed) ? original(substitute(e, renamed)) : e);
     for (;;) {
-      const at = leaves.findIndex((leaf) => !this.#isShared(leaf) && isStricter(leaf, conditions));
+      const known = conditions.map(original);
+      const at = leaves.findIndex((leaf) => !this.#isShared(leaf) && isStricter(leaf, known));
       const leaf = leaves[at];
       if (leaf?.kind !== 'join') break;
-      leaves.splice(at, 1);
-      const before = leaves.splice(at);
-      gather(withoutMissing(leaf, conditions), true);
-      leaves.push(...before);
+      const after = leaves.splice(at).slice(1);
+      gather(withoutMissing(leaf, known), true);
+      leaves.push(...after);
     }
-    return this.#joinGroup(leaves, conditions, tests);
+    if (renamed.size === 0) return this.#joinGroup(leaves, conditions, tests);
+    const rows = this.#joinGroup(
+      leaves,
+      conditions.map(original),
+      tests.map((test) => ({ ...test, conditions: test.conditions.map(original) })),
+    );
+    const names = [...renamed].map(([id, e]) => ({
+      column: { id, name: nameOf(e, rows), type: e.type },
+      e: original(e),
+    }));
+    return projectOf(
+      rows,
+      [...rows.columns.map(columnOf), ...names.map(({ e }) => e)],
+      [...rows.columns, ...names.map(({ column }) => column)],
+    );
   }
 
   /** What only the left side is asked goes to it (not for anti: there it decides whether there is a partner). */
@@ -238,8 +256,12 @@ function isStricter(plan: Plan, conditions: readonly Expression[]): boolean {
   return plan.kind === 'join' && withoutMissing(plan, conditions).type === 'inner' && plan.type !== 'inner';
 }
 
-function onlyNarrows(plan: ProjectPlan): boolean {
-  return plan.expressions.every((e, at) => e.kind === 'column' && e.id === plan.columns[at]?.id);
+function onlyRenames(plan: ProjectPlan): boolean {
+  return plan.expressions.every(({ kind }) => kind === 'column');
+}
+
+function nameOf(e: Expression, { columns }: Plan): string {
+  return columns.find(({ id }) => e.kind === 'column' && id === e.id)?.name ?? 'column';
 }
 
 function outputsOf(plan: ProjectPlan): Map<ColumnId, Expression> {

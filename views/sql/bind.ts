@@ -15,7 +15,7 @@ import { textPlace } from './text-place.ts';
 import type { BoundView, PlanColumn } from '../plan/plan.ts';
 import type { Catalog, Relation } from './catalog.ts';
 import type { BoundQuery, ViewContext } from './context.ts';
-import type { SelectStmt } from 'libpg-query';
+import type { Node, SelectStmt } from 'libpg-query';
 
 export { loadSqlParser } from './parse.ts';
 
@@ -36,7 +36,7 @@ export interface ViewText {
 /** One view over what the catalog holds. */
 export function bindView(options: ViewText & { readonly catalog: Catalog }): BoundView {
   const { name, sql, key, catalog } = options;
-  return placed(name, sql, () => bindSelect(name, onlySelect(sql), [], key, catalog));
+  return placed(name, sql, () => bindSelect({ name, sql, select: onlySelect(sql), aliases: [], key, catalog }));
 }
 
 /** Views of one file, each of which may use the others, in any order; given back in an order in which each comes after those it uses. */
@@ -58,7 +58,7 @@ export function bindViews(views: readonly ViewText[], catalog: Catalog): readonl
     const known = withViews(catalog, [...bound.values()]);
     bound.set(
       view.name,
-      placed(view.name, view.sql, () => bindSelect(view.name, select, [], view.key, known)),
+      placed(view.name, view.sql, () => bindSelect({ ...view, select, aliases: [], catalog: known })),
     );
   };
   views.forEach(bind);
@@ -80,9 +80,18 @@ export function bindScript(options: ViewText & { readonly catalog: Catalog }): r
         if (views.some((earlier) => earlier.name === viewName)) {
           throw new SqlError(`relation "${viewName}" already exists`, view?.location ?? location);
         }
-        views.push(bindSelect(viewName, query.SelectStmt, textsOf(aliases), last ? key : [], known));
+        views.push(
+          bindSelect({
+            name: viewName,
+            sql,
+            select: query.SelectStmt,
+            aliases: textsOf(aliases),
+            key: last ? key : [],
+            catalog: known,
+          }),
+        );
       } else if ('SelectStmt' in node && last) {
-        views.push(bindSelect(name, node.SelectStmt, [], key, known));
+        views.push(bindSelect({ name, sql, select: node.SelectStmt, aliases: [], key, catalog: known }));
       } else {
         throw notSelect(
           node,
@@ -117,14 +126,16 @@ function withViews(catalog: Catalog, views: readonly BoundView[]): Catalog {
   };
 }
 
-function bindSelect(
-  name: string,
-  select: SelectStmt,
-  aliases: readonly string[],
-  key: readonly string[],
-  catalog: Catalog,
-): BoundView {
+interface Definition extends ViewText {
+  readonly select: SelectStmt;
+  /** Names of the first columns, as CREATE VIEW gives them. */
+  readonly aliases: readonly string[];
+  readonly catalog: Catalog;
+}
+
+function bindSelect({ name, sql, select, aliases, key, catalog }: Definition): BoundView {
   const view: ViewContext = {
+    sql,
     catalog,
     ids: new Ids(0),
     places: new WeakMap(),
@@ -146,18 +157,30 @@ function bindSelect(
 }
 
 function named({ outputs }: BoundQuery, aliases: readonly string[], select: SelectStmt): PlanColumn[] {
+  if (aliases.length > outputs.length) throw new SqlError('CREATE VIEW specifies more column names than columns', null);
   const columns = outputs.map((column, at) => ({ ...column, name: aliases[at] ?? column.name }));
   columns.forEach(({ name }, at) => {
-    if (columns.findIndex((column) => column.name === name) < at) {
-      const target = select.targetList?.[at];
-      throw new SqlError(
-        `column "${name}" specified more than once`,
-        target === undefined ? null : locationOf(target),
-        'Give one of them another name with AS.',
-      );
-    }
+    if (columns.findIndex((column) => column.name === name) === at) return;
+    const targets = select.targetList ?? [];
+    // With a `*` before it, places in the list are not places among the columns.
+    const star = targets.find(isStar);
+    const target = star ?? targets[at];
+    throw new SqlError(
+      `column "${name}" specified more than once`,
+      target === undefined ? null : locationOf(target),
+      star === undefined
+        ? 'Give one of them another name with AS.'
+        : 'Name the columns instead of writing *, and give one of them another name with AS.',
+    );
   });
   return columns;
+}
+
+function isStar(target: Node): boolean {
+  const value = 'ResTarget' in target ? target.ResTarget.val : undefined;
+  return (
+    value !== undefined && 'ColumnRef' in value && value.ColumnRef.fields?.some((field) => 'A_Star' in field) === true
+  );
 }
 
 function keyPosition(name: string, columns: readonly PlanColumn[]): number {

@@ -8,6 +8,7 @@ import type { Node, SelectStmt } from 'libpg-query';
 
 /** What binding one view shares, and the two functions by which its files call one another. */
 export interface ViewContext {
+  readonly sql: string;
   readonly catalog: Catalog;
   readonly ids: Ids;
   /** Where columns were written, for errors that are found later. */

@@ -41,7 +41,8 @@ function bindItem(item: Node, left: From, context: FromContext): From {
     if (larg === undefined || rarg === undefined) throw unsupported('this join is', 0);
     const l = bindItem(larg, left, context);
     const visible = left.tables.length === 0 ? l : beside(left, l);
-    return bindJoin(item.JoinExpr, l, bindItem(rarg, visible, context), locationOfItem(rarg), context);
+    const r = bindItem(rarg, visible, context);
+    return bindJoin(item.JoinExpr, l, r, locationOfItem(rarg), { ...context, hidden: left.tables });
   }
   if ('RangeTableSample' in item) {
     throw unsupported('TABLESAMPLE is', item.RangeTableSample.location, 'Filter by a condition on the key.');
@@ -110,7 +111,9 @@ function bindCte(
 function bindFromSubquery({ subquery, alias, lateral }: RangeSubselect, left: From, context: FromContext): From {
   if (subquery === undefined || !('SelectStmt' in subquery)) throw unsupported('this subquery is', 0);
   const scope: Scope | null =
-    lateral === true ? { tables: left.tables, columns: left.columns, parent: context.outer } : context.outer;
+    lateral === true
+      ? { tables: left.tables, columns: left.columns, parent: context.outer }
+      : { tables: [], columns: [], parent: context.outer, hidden: left.tables };
   const query = context.view.query(subquery.SelectStmt, { scope, ctes: context.ctes });
   const from = aliased(query.plan, query.outputs, '', alias, 0, { witness: null, key: [] });
   return query.order.length === 0 ? from : { ...from, order: query.order };

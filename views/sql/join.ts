@@ -8,7 +8,7 @@ import { SqlError } from './sql-error.ts';
 import type { Expression } from '../expressions/expression.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Ctes, ViewContext } from './context.ts';
-import type { From, FromColumn, Scope } from './scope.ts';
+import type { From, FromColumn, FromTable, Scope } from './scope.ts';
 import type { JoinExpr, Node } from 'libpg-query';
 
 type JoinKind = 'inner' | 'left' | 'right' | 'full';
@@ -17,6 +17,8 @@ interface JoinContext {
   readonly view: ViewContext;
   readonly ctes: Ctes;
   readonly outer: Scope | null;
+  /** Tables before the join, which its condition cannot use. */
+  readonly hidden: readonly FromTable[];
 }
 
 export function bindJoin(join: JoinExpr, left: From, right: From, location: number, context: JoinContext): From {
@@ -54,6 +56,7 @@ function joinOn(kind: JoinKind, left: From, right: From, quals: Node, location: 
     tables: [...left.tables, ...right.tables],
     columns: [...left.columns, ...right.columns],
     parent: context.outer,
+    hidden: context.hidden,
   };
   const condition = bindCondition(quals, {
     view: context.view,

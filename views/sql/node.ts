@@ -45,6 +45,7 @@ function ownLocation(node: Node): number | undefined {
   if ('BooleanTest' in node) return locationOf(node.BooleanTest.arg);
   if ('A_Indirection' in node) return locationOf(node.A_Indirection.arg);
   if ('SubLink' in node && node.SubLink.testexpr !== undefined) return locationOf(node.SubLink.testexpr);
+  if ('SortBy' in node) return locationOf(node.SortBy.node);
   if ('List' in node) return locationOf(node.List.items?.[0]);
   const [body] = Object.values(node);
   if (typeof body === 'object' && body !== null && 'location' in body && typeof body.location === 'number') {

@@ -13,7 +13,7 @@ import type { CommonTableExpr, Node, SelectStmt, WithClause } from 'libpg-query'
 
 /** Any SELECT: with its CTEs, a set operation, VALUES, or a plain one. */
 export function bindQuery(select: SelectStmt, context: QueryContext, view: ViewContext): BoundQuery {
-  refuseClauses(select);
+  refuseClauses(select, view);
   const ctes = select.withClause === undefined ? context.ctes : bindCtes(select.withClause, context, view);
   const inner: QueryContext = { scope: context.scope, ctes };
   if (select.op !== undefined && select.op !== 'SETOP_NONE') {
@@ -25,11 +25,16 @@ export function bindQuery(select: SelectStmt, context: QueryContext, view: ViewC
   return bindSelectCore(select, { view, ctes, outer: context.scope });
 }
 
-function refuseClauses(select: SelectStmt): void {
+function refuseClauses(select: SelectStmt, view: ViewContext): void {
   if (select.intoClause !== undefined)
     throw unsupported('SELECT INTO is', select.intoClause.rel?.location, 'Leave INTO out.');
   if (select.lockingClause !== undefined) {
-    throw unsupported('FOR UPDATE and FOR SHARE are', 0, 'Leave it out: a view does not lock rows.');
+    const location = lockingPlace(view.sql);
+    throw new SqlError(
+      'FOR UPDATE and FOR SHARE are not supported in views',
+      location,
+      'Leave it out: a view does not lock rows.',
+    );
   }
   const [window] = select.windowClause ?? [];
   if (window !== undefined)
@@ -38,6 +43,12 @@ function refuseClauses(select: SelectStmt): void {
       locationOf(window),
       'For the first rows of each group use DISTINCT ON.',
     );
+}
+
+/** The parser does not say where a locking clause stands. */
+function lockingPlace(sql: string): number | null {
+  const found = [...sql.matchAll(/\bfor\s+(no\s+key\s+|key\s+)?(update|share)\b/gi)].at(-1);
+  return found === undefined ? null : Buffer.byteLength(sql.slice(0, found.index));
 }
 
 function bindCtes(clause: WithClause, context: QueryContext, view: ViewContext): Ctes {

@@ -39,6 +39,8 @@ export interface Scope {
   readonly tables: readonly FromTable[];
   readonly columns: readonly FromColumn[];
   readonly parent: Scope | null;
+  /** Tables of the same FROM clause that cannot be used at this place, for errors. */
+  readonly hidden?: readonly FromTable[];
   /** Of a query around: where an aggregate over its columns alone belongs, wherever below it is written. */
   readonly aggregates?: AggregateSink | null;
 }
@@ -96,7 +98,18 @@ export function unknownColumn(name: string, scope: Scope | null, location: numbe
   for (let level = scope; level !== null; level = level.parent) {
     for (const column of level.columns) names.add(column.name);
   }
-  return new SqlError(`column "${name}" does not exist`, location, didYouMean(name, names));
+  const hidden = hiddenHint(scope, (table) => table.columns.some((column) => column.name === name));
+  return new SqlError(`column "${name}" does not exist`, location, hidden ?? didYouMean(name, names));
+}
+
+function hiddenHint(scope: Scope | null, test: (table: FromTable) => boolean): string | undefined {
+  for (let level = scope; level !== null; level = level.parent) {
+    const table = level.hidden?.find(test);
+    if (table !== undefined) {
+      return `There is a table "${table.name}", but this part of FROM cannot use it: for a subquery write LATERAL before it, for a condition use JOIN instead of the comma.`;
+    }
+  }
+  return undefined;
 }
 
 export function missingFrom(name: string, scope: Scope | null, location: number): SqlError {
@@ -104,7 +117,10 @@ export function missingFrom(name: string, scope: Scope | null, location: number)
   for (let level = scope; level !== null; level = level.parent) {
     for (const table of level.tables) names.add(table.name);
   }
-  const hint = didYouMean(name, names) ?? `Add ${quoted(name)} to FROM, or use the alias it has there.`;
+  const hint =
+    hiddenHint(scope, (table) => table.name === name) ??
+    didYouMean(name, names) ??
+    `Add ${quoted(name)} to FROM, or use the alias it has there.`;
   return new SqlError(`missing FROM-clause entry for table "${name}"`, location, hint);
 }
 
