@@ -2,6 +2,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { present } from '../../../base/assert.ts';
+import { systemClock } from '../../../base/clock.ts';
+import type { Clock } from '../../../base/clock.ts';
 import type { Table } from '../../../model/table.ts';
 import { Delta } from '../../../views/delta.ts';
 import { textOf, valueOf } from '../../../views/expressions/text.ts';
@@ -156,7 +158,8 @@ describe('a stage that is killed', () => {
         if (random() < 0.1) await rm(join(harness.directory, 'views'), { recursive: true, force: true });
         if (random() < 0.15) variant = 1 - variant;
         const kill = new Kill(1 + Math.floor(random() * 60), random);
-        harness.start(views(variant), { log: kill.log(harness.log) });
+        const pace = random() < 0.5 ? 1 : 30;
+        harness.start(views(variant), { log: kill.log(harness.log), clock: fastClock(pace) });
         for (let count = Math.floor(random() * 30); count > 0; count--) {
           await sources.commit(random() < 0.5 ? 'shop' : 'bank', random() < 0.02);
           if (random() < 0.2) await settled(harness, kill);
@@ -184,6 +187,15 @@ describe('a stage that is killed', () => {
     }
   }, 120_000);
 });
+
+/** A clock by which state is committed more often than once a second. */
+function fastClock(pace: number): Clock {
+  return {
+    now: () => systemClock.now(),
+    monotonic: () => systemClock.monotonic() * pace,
+    sleep: async (ms, signal) => systemClock.sleep(ms / pace, signal),
+  };
+}
 
 /** Until everything is published, or the stage is dead. */
 async function settled(harness: StageHarness, kill: Kill): Promise<void> {
