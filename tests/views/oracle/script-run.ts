@@ -162,7 +162,10 @@ class ScriptRun {
     for (const [name, actual] of this.#bags) {
       const expected = RowBag.of((await this.#ask(`SELECT * FROM ${name}`)).rows);
       if (!expected.equals(actual)) {
-        throw new Error(`${name} after transaction ${transaction}: ${difference(expected, actual)}`);
+        const reasons = this.#rejections.map(({ error }) => `rejected: ${error.message}`);
+        throw new Error(
+          [`${name} after transaction ${transaction}: ${difference(expected, actual)}`, ...reasons].join('\n'),
+        );
       }
     }
   }
