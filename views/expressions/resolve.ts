@@ -6,6 +6,7 @@ import { branch } from './branch.ts';
 import { callOf, typeId } from './bound-function.ts';
 import type { AggregateCall, ColumnId, Expression, SortKey } from './expression.ts';
 import type { FunctionDefinition } from './functions/definition.ts';
+import { fuseJson, fuseJsonArguments } from './json-fusion.ts';
 import { aggregatesNamed, functionsNamed, operatorsNamed } from './registry.ts';
 import { selectOverload, widerOf } from './resolve-candidates.ts';
 import type { Candidate, Overload } from './resolve-candidates.ts';
@@ -36,7 +37,7 @@ export function callFunction(qualified: string, args: readonly Expression[], loc
       'Could not choose a best candidate function. Add explicit type casts to the arguments.',
     );
   }
-  if (chosen !== null) return bindCall(chosen, args, location, false);
+  if (chosen !== null) return fuseJson(name, bindCall(chosen, args, location, false));
   const type = args.length === 1 ? scalarNamed(name) : null;
   if (type !== null) return castTo(present(args[0], 'argument'), type, 'explicit', location);
   throw noFunction(name, types, overloads, location);
@@ -63,16 +64,15 @@ function specialCall(name: string, args: readonly Expression[], location: number
   return null;
 }
 
-/** The result has the type of the left argument, as `=` takes it. */
+/** The result is the left argument as `=` takes it: nullif(int4, numeric) is a numeric. */
 function nullIf(left: Expression, right: Expression, location: number): Expression {
   const when = equality(left, right, location);
   const compared = when.kind === 'call' ? present(when.args[0], 'argument') : left;
-  const then = isUnknown(left.type) ? compared : left;
-  const { type } = then;
+  const { type } = compared;
   return {
     kind: 'case',
     branches: [branch(when, { kind: 'literal', value: null, type })],
-    otherwise: then,
+    otherwise: compared,
     type,
   };
 }
@@ -160,11 +160,12 @@ export interface AggregateOptions {
 }
 
 export function callAggregate(
-  name: string,
-  args: readonly Expression[],
+  called: string,
+  given: readonly Expression[],
   options: AggregateOptions,
   location: number,
 ): AggregateCall {
+  const { name, args } = options.distinct ? { name: called, args: given } : fuseJsonArguments(called, given);
   const types = args.map(({ type }) => type);
   const overloads = aggregatesNamed(name);
   const chosen = selectOverload(overloads, types);

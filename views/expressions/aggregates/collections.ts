@@ -3,6 +3,7 @@ import { RowError } from '../expression.ts';
 import type { AggregateFunction } from '../expression.ts';
 import type { AggregateDefinition } from '../functions/definition.ts';
 import { jsonKeyWriter, jsonbNameWriter } from '../json-build.ts';
+import { jsonLines } from '../json-fusion.ts';
 import { jsonWriter } from '../json-text.ts';
 import { jsonbObject, jsonbWriter } from '../jsonb-text.ts';
 import { textOf } from '../text.ts';
@@ -165,6 +166,12 @@ export const collectionAggregates: readonly AggregateDefinition[] = [
     result: 'json',
     bind: (types) => collected(jsonArrayOf(jsonWriter(first(types)), jsonSeparator(first(types)), name !== 'json_agg')),
   })),
+  {
+    name: jsonLines,
+    args: ['json'],
+    result: 'json',
+    bind: () => collected(jsonArrayOf(String, ', \n ', false)),
+  },
   ...['jsonb_agg', 'jsonb_agg_strict'].map((name): AggregateDefinition => ({
     name,
     args: ['anyelement'],
