@@ -1,9 +1,14 @@
-/** The text of a JSON array (valid, as it stands in a line) as PostgreSQL's array literal: `[1,null,["a"]]` becomes `{1,NULL,{"a"}}`. */
-export function arrayLiteral(json: string): string {
+/**
+ * The text of a JSON array (valid, as it stands in a line) as PostgreSQL's array literal: `[1,null,["a"]]` becomes `{1,NULL,{"a"}}`. What
+ * is in an array of `json` is each an element, inner arrays too.
+ */
+export function arrayLiteral(json: string, elements: 'json' | 'values'): string {
   let literal = '';
+  const isJson = elements === 'json';
   for (let at = 0; at < json.length;) {
     const char = json[at] as string;
-    if (char === '[' || char === ']') {
+    const isInner = isJson && char === '[' && literal !== '';
+    if ((char === '[' || char === ']') && !isInner) {
       literal += char === '[' ? '{' : '}';
       at++;
     } else if (char === ',') {
@@ -11,10 +16,11 @@ export function arrayLiteral(json: string): string {
       at++;
     } else if (char === '"') {
       const end = endOfString(json, at);
-      literal += quoted(JSON.parse(json.slice(at, end)) as string);
+      const text = json.slice(at, end);
+      literal += quoted(isJson ? text : (JSON.parse(text) as string));
       at = end;
-    } else if (char === '{') {
-      const end = endOfObject(json, at);
+    } else if (char === '{' || isInner) {
+      const end = endOfNested(json, at);
       literal += quoted(json.slice(at, end));
       at = end;
     } else if (/\s/.test(char)) {
@@ -38,13 +44,13 @@ function endOfString(json: string, start: number): number {
   return at + 1;
 }
 
-function endOfObject(json: string, start: number): number {
+function endOfNested(json: string, start: number): number {
   let depth = 0;
   for (let at = start; at < json.length; at++) {
     const char = json[at];
     if (char === '"') at = endOfString(json, at) - 1;
-    else if (char === '{') depth++;
-    else if (char === '}' && --depth === 0) return at + 1;
+    else if (char === '{' || char === '[') depth++;
+    else if ((char === '}' || char === ']') && --depth === 0) return at + 1;
   }
   return json.length;
 }

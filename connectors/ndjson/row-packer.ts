@@ -208,8 +208,9 @@ export class RowPacker {
     const text = this.scanner.text(column);
     // A string in a json column is a JSON string, not a document to be parsed.
     if (this.#isJson[column] === true && (kind === jsonString || kind === jsonEscaped)) return JSON.stringify(text);
-    const isArray = kind === jsonNested && text.startsWith('[') && this.#columns[column]?.type.kind === 'array';
-    return isArray ? arrayLiteral(text) : text;
+    const declared = (this.#columns[column] as NdjsonColumn).declared;
+    if (kind !== jsonNested || !declared.endsWith('[]') || !text.startsWith('[')) return text;
+    return arrayLiteral(text, declared.startsWith('json') ? 'json' : 'values');
   }
 
   #invalid(column: number, why: string): TidemarkError {
