@@ -55,18 +55,31 @@ const ascii = /^[\0-\x7f]*$/;
 
 /** Each character by itself, those whose other case is several characters left alone, as towlower does. */
 export function lowerCase(text: string): string {
-  return ascii.test(text) ? text.toLowerCase() : eachCharacter(text, (character) => character.toLowerCase());
+  return ascii.test(text) ? text.toLowerCase() : eachCharacter(text, lowerOf);
 }
 
 export function upperCase(text: string): string {
-  return ascii.test(text) ? text.toUpperCase() : eachCharacter(text, (character) => character.toUpperCase());
+  return ascii.test(text) ? text.toUpperCase() : eachCharacter(text, upperOf);
 }
 
 function eachCharacter(text: string, change: (character: string) => string): string {
   let changed = '';
-  for (const character of text) {
-    const other = change(character);
-    changed += characterCount(other) === 1 ? other : character;
-  }
+  for (const character of text) changed += change(character);
   return changed;
+}
+
+function lowerOf(character: string): string {
+  const lower = character.toLowerCase();
+  // The one capital whose small letter Unicode writes as two characters, and as one where there must be one.
+  if (character === 'İ') return 'i';
+  return characterCount(lower) === 1 ? lower : character;
+}
+
+function upperOf(character: string): string {
+  const upper = character.toUpperCase();
+  if (characterCount(upper) === 1) return upper;
+  const code = character.charCodeAt(0);
+  // Greek vowels with an iota below: 8 further on, or 9, is the capital with an iota beside it.
+  if (code >= 0x1f80 && code < 0x1fb0 && (code & 8) === 0) return String.fromCharCode(code + 8);
+  return code === 0x1fb3 || code === 0x1fc3 || code === 0x1ff3 ? String.fromCharCode(code + 9) : character;
 }

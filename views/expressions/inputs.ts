@@ -38,7 +38,9 @@ function inputInteger(text: string, type: string, bits: number): bigint {
 /** Whether the digits in front are too many before anything else is found wrong. */
 function isTooLong(body: string, bits: number): boolean {
   const digits = /^[+-]?\d+/.exec(body);
-  return digits !== null && BigInt.asIntN(bits, BigInt(digits[0].replace('+', ''))) !== BigInt(digits[0].replace('+', ''));
+  return (
+    digits !== null && BigInt.asIntN(bits, BigInt(digits[0].replace('+', ''))) !== BigInt(digits[0].replace('+', ''))
+  );
 }
 
 export function inputNumeric(text: string): Numeric {

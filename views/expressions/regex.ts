@@ -15,34 +15,41 @@ export function regexMatcher(pattern: string, flags: '' | 'i'): (text: string) =
   return (text) => regex.test(text);
 }
 
+/** What iswspace() takes for space: no-break spaces are not. */
+const spaces = String.raw`\t-\r \x85\u1680\u2000-\u2006\u2008-\u200a\u2028\u2029\u205f\u3000`;
+
 const classes: Readonly<Record<string, string>> = {
-  alpha: String.raw`\p{L}`,
+  alpha: String.raw`\p{Alphabetic}`,
   digit: '0-9',
-  alnum: String.raw`\p{L}\p{Nd}`,
+  alnum: String.raw`\p{Alphabetic}\p{Nd}`,
   upper: String.raw`\p{Lu}`,
   lower: String.raw`\p{Ll}`,
-  space: String.raw`\s`,
+  space: spaces,
   blank: String.raw` \t`,
   xdigit: '0-9A-Fa-f',
   punct: String.raw`!-\/:-@\[-\x60\{-~`,
   cntrl: String.raw`\x00-\x1f\x7f`,
 };
 
-const word = String.raw`[\p{L}\p{Nd}_]`;
+const word = String.raw`[\p{Alphabetic}\p{Nd}_]`;
 
 /** Escapes that mean another thing, or none, in JavaScript. */
 const escapes: Readonly<Record<string, string>> = {
   d: String.raw`\d`,
   D: String.raw`\D`,
-  s: String.raw`\s`,
-  S: String.raw`\S`,
+  s: `[${spaces}]`,
+  S: `[^${spaces}]`,
   w: word,
-  W: String.raw`[^\p{L}\p{Nd}_]`,
+  W: String.raw`[^\p{Alphabetic}\p{Nd}_]`,
   n: String.raw`\n`,
   r: String.raw`\r`,
   t: String.raw`\t`,
   f: String.raw`\f`,
   v: String.raw`\v`,
+  a: String.raw`\x07`,
+  b: String.raw`\x08`,
+  e: String.raw`\x1b`,
+  B: String.raw`\\`,
   A: '^',
   Z: '$',
   m: `(?<!${word})(?=${word})`,
@@ -62,8 +69,9 @@ function translate(pattern: string): string {
       source += bracket;
       at = end;
     } else if (character === '\\') {
-      source += escapeOf(pattern, at);
-      at += 2;
+      const hex = /^\\x([0-9a-fA-F]+)/.exec(pattern.slice(at));
+      source += hex === null ? escapeOf(pattern, at) : codePoint(hex[1] ?? '');
+      at += hex === null ? 2 : hex[0].length;
     } else {
       if (character === '(' && pattern[at + 1] === '?' && !/[:=!]/.test(pattern[at + 2] ?? '')) {
         throw unsupported(pattern, 'look-behind');
@@ -83,6 +91,12 @@ function translate(pattern: string): string {
 function closing(pattern: string, at: number, character: string): string {
   if (character === '}' && /\{\d+(,\d*)?\}$/.test(pattern.slice(0, at + 1))) return character;
   return `\\${character}`;
+}
+
+/** One character, however many digits there are; one that does not exist matches nothing. */
+function codePoint(hex: string): string {
+  const code = Number.parseInt(hex, 16);
+  return code > 0x10ffff ? String.raw`[^\s\S]` : `\\u{${code.toString(16)}}`;
 }
 
 function escapeOf(pattern: string, at: number): string {
@@ -114,7 +128,7 @@ function bracketOf(pattern: string, start: number): readonly [string, number] {
     } else if (character === '\\') {
       const next = pattern[++at] ?? '';
       if (!/[dswnrtfv\\\]\-^[.*+?(){}|/$]/.test(next)) throw unsupported(pattern, `\\${next} in brackets`);
-      source += next === 'w' ? String.raw`\p{L}\p{Nd}_` : `\\${next}`;
+      source += next === 'w' ? String.raw`\p{Alphabetic}\p{Nd}_` : next === 's' ? spaces : `\\${next}`;
     } else source += character !== '-' && /[\]\\/^[(){}|]/.test(character) ? `\\${character}` : character;
   }
   throw new RowError('2201B', 'invalid regular expression: brackets [] not balanced');

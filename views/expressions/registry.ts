@@ -16,6 +16,7 @@ import { floatFunctions, floatOperators } from './functions/floats.ts';
 import { integerFunctions, integerOperators } from './functions/integers.ts';
 import { numericFunctions, numericOperators, numericTypmods } from './functions/numerics.ts';
 import { patternFunctions, patternOperators } from './functions/text-patterns.ts';
+import { formatFunctions } from './functions/text-format.ts';
 import { textFunctions, textOperators } from './functions/text.ts';
 
 /** Every function that views may call, by name. Each topic's file is listed here and nowhere else. */
@@ -25,6 +26,7 @@ const functionTables: readonly (readonly FunctionDefinition[])[] = [
   floatFunctions,
   comparisonFunctions,
   textFunctions,
+  formatFunctions,
   patternFunctions,
   dateFunctions,
   arrayFunctions,

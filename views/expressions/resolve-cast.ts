@@ -178,18 +178,20 @@ function fit(arg: Expression, typmod: number, explicit: boolean, location: numbe
     mayFail: definition.mayFail,
   });
   if (arg.kind !== 'literal' || arg.value === null) return fitted;
-  return fittedLiteral(arg.value, type, (native) => definition.apply(native as never, typmod, explicit), location);
-}
-
-function fittedLiteral(value: Value, type: SqlType, apply: (value: Native) => Native, location: number): Expression {
-  const form = formOf(type);
   try {
-    const native = form === null ? value : form.read(String(value));
-    return { kind: 'literal', value: inRow(apply(native), type), type };
+    const apply = (native: Native): Native => definition.apply(native as never, typmod, explicit);
+    return { kind: 'literal', value: fittedLiteral(arg.value, type, apply), type };
   } catch (error) {
-    if (error instanceof RowError) throw new SqlError(error.message, location);
+    if (error instanceof RowError) return fitted;
     throw error;
   }
+}
+
+/** A constant that does not fit is an error of the rows that come to it: it may stand in a branch that none does. */
+function fittedLiteral(value: Value, type: SqlType, apply: (value: Native) => Native): Value {
+  const form = formOf(type);
+  const native = form === null ? value : form.read(String(value));
+  return inRow(apply(native), type);
 }
 
 function fitElements(

@@ -104,11 +104,22 @@ export function float4Text(value: number): string {
   const above = single[0] as number;
   const high = Number.isFinite(above) ? (size + above) / 2 : size + (size - low);
   for (let digits = 1; digits < 9; digits++) {
-    const text = value.toExponential(digits - 1);
+    const text = nearestEven(value, digits);
     const decimal = Math.abs(Number(text));
     if (decimal > low && decimal < high) return layOut(text, 6);
   }
   return layOut(value.toExponential(8), 6);
+}
+
+/** toExponential, with the even one of two digits that are as near; JavaScript takes the larger. */
+function nearestEven(value: number, digits: number): string {
+  const text = value.toExponential(digits - 1);
+  const exact = value.toExponential(40);
+  const point = exact.indexOf('.');
+  const kept = exact.slice(0, digits === 1 ? point : point + digits);
+  const rest = exact.slice(point + digits, exact.indexOf('e'));
+  if (!/^50*$/.test(rest) || !/[02468]$/.test(kept)) return text;
+  return kept + exact.slice(exact.indexOf('e'));
 }
 
 /** From `d.ddde±x` to PostgreSQL's form. */

@@ -68,7 +68,7 @@ export function initcap(text: string): string {
   let inside = false;
   for (const character of text) {
     result += inside ? lowerCase(character) : upperCase(character);
-    inside = /[\p{L}\p{Nd}]/u.test(character);
+    inside = /[\p{Alphabetic}\p{Nd}]/u.test(character);
   }
   return result;
 }
