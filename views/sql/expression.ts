@@ -127,7 +127,9 @@ function bindCast({ arg, typeName, location }: TypeCast, context: ExpressionCont
     if (bound.length === 0) return { kind: 'literal', value: '{}', type };
     if (!nested) return arrayOf(bound.map((item) => castTo(item, type.element, 'explicit', place, typmod)));
   }
-  return castTo(context.view.expression(arg, context), type, 'explicit', place, typmod);
+  // What is wrong with a literal is said of the literal.
+  const at = arg !== undefined && 'A_Const' in arg ? locationOf(arg) : place;
+  return castTo(context.view.expression(arg, context), type, 'explicit', at, typmod);
 }
 
 function bindRow({ args = [] }: RowExpr, context: ExpressionContext): Expression {

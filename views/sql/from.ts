@@ -2,7 +2,7 @@ import { columnOf, trueLiteral } from '../plan/expressions.ts';
 import { cteNames, findCte } from './context.ts';
 import { bindJoin, combine } from './join.ts';
 import { didYouMean, quoted } from './nearest.ts';
-import { textsOf, unsupported } from './node.ts';
+import { firstLocation, textsOf, unsupported } from './node.ts';
 import { noFrom } from './scope.ts';
 import { SqlError } from './sql-error.ts';
 import { bindTableFunction } from './table-function.ts';
@@ -48,7 +48,7 @@ function bindItem(item: Node, left: From, context: FromContext): From {
     throw unsupported('TABLESAMPLE is', item.RangeTableSample.location, 'Filter by a condition on the key.');
   }
   if ('RangeTableFunc' in item || 'JsonTable' in item)
-    throw unsupported('XMLTABLE and JSON_TABLE are', 0, 'Use json_array_elements.');
+    throw unsupported('XMLTABLE and JSON_TABLE are', firstLocation(item), 'Use json_array_elements.');
   throw unsupported('this item of FROM is', 0);
 }
 
@@ -144,6 +144,7 @@ export function aliased(
     nullable: false,
     key: about.key,
     scalar: about.scalar ?? false,
+    ...(name === '' || name === tableName ? {} : { origin: name }),
   };
   return {
     plan,
@@ -171,5 +172,5 @@ function tablesHint(names: readonly string[]): string | undefined {
 export function locationOfItem(item: Node): number {
   if ('RangeVar' in item) return item.RangeVar.location ?? 0;
   if ('JoinExpr' in item && item.JoinExpr.larg !== undefined) return locationOfItem(item.JoinExpr.larg);
-  return 0;
+  return firstLocation(item);
 }

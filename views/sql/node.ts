@@ -58,3 +58,16 @@ function ownLocation(node: Node): number | undefined {
 export function unsupported(what: string, location: number | undefined, instead?: string): SqlError {
   return new SqlError(`${what} not supported in views`, location ?? 0, instead);
 }
+
+/** Where the first part of a tree is written, for nodes that do not say where they are themselves. */
+export function firstLocation(node: unknown): number {
+  const least = leastLocation(node);
+  return least === Infinity ? 0 : least;
+}
+
+function leastLocation(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return Infinity;
+  const own =
+    'location' in value && typeof value.location === 'number' && value.location >= 0 ? value.location : Infinity;
+  return Object.values(value).reduce<number>((least, child) => Math.min(least, leastLocation(child)), own);
+}

@@ -18,6 +18,8 @@ export interface FromTable {
   readonly key: readonly number[];
   /** A function in FROM that gives single values: its name stands for the value. */
   readonly scalar: boolean;
+  /** The relation's own name, where an alias hides it. */
+  readonly origin?: string;
 }
 
 /** A name that can stand alone, in the order of `*`. Merged columns of USING may be computed. */
@@ -114,13 +116,15 @@ function hiddenHint(scope: Scope | null, test: (table: FromTable) => boolean): s
 
 export function missingFrom(name: string, scope: Scope | null, location: number): SqlError {
   const names = new Set<string>();
+  let alias: string | undefined;
   for (let level = scope; level !== null; level = level.parent) {
-    for (const table of level.tables) names.add(table.name);
+    for (const table of level.tables) {
+      names.add(table.name);
+      if (table.origin === name) alias ??= `Write ${quoted(table.name)}, the name that ${quoted(name)} has here.`;
+    }
   }
-  const hint =
-    hiddenHint(scope, (table) => table.name === name) ??
-    didYouMean(name, names) ??
-    `Add ${quoted(name)} to FROM, or use the alias it has there.`;
+  const hidden = hiddenHint(scope, (table) => table.name === name);
+  const hint = alias ?? hidden ?? didYouMean(name, names) ?? `Add ${quoted(name)} to FROM.`;
   return new SqlError(`missing FROM-clause entry for table "${name}"`, location, hint);
 }
 
