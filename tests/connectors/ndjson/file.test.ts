@@ -6,6 +6,15 @@ import { Bench, clicks, table, until } from './harness.ts';
 const one = '{"id":1,"page":"/a"}\n';
 const two = '{"id":2,"page":"/b"}\n';
 
+/** A source that has taken two lines. */
+async function followed(): Promise<Bench> {
+  const bench = await Bench.open();
+  await bench.write(one + two);
+  bench.start();
+  await bench.reaches(one.length + two.length);
+  return bench;
+}
+
 describe('a file of lines', () => {
   it('gives each line a transaction of its own, at the byte after it', async () => {
     const bench = await Bench.open();
@@ -139,14 +148,6 @@ describe('a file of lines', () => {
 });
 
 describe('a file that is not the one it was', () => {
-  async function followed(): Promise<Bench> {
-    const bench = await Bench.open();
-    await bench.write(one + two);
-    bench.start();
-    await bench.reaches(one.length + two.length);
-    return bench;
-  }
-
   it('stops the source when it is shorter than what was taken', async () => {
     const bench = await followed();
     await bench.write(one);
