@@ -48,11 +48,24 @@ export interface Collection {
 /** Adds a source row to the accumulators in a group's record. */
 export type Accumulate = (record: Value[], source: Row, weight: number) => void;
 
+/** Adds rows, which are their own source rows, to the groups of their keys. `find` gives a group that `touched` does not have yet. */
+export type AccumulateAll = (
+  rows: readonly Row[],
+  weights: readonly number[],
+  touched: Map<StateKey, Value[]>,
+  find: (key: StateKey, row: Row) => Value[],
+) => void;
+
 /**
- * The accumulation of all linear calls as one generated function, in which each call's `add` stands by itself: V8 then inlines
- * them, and a group costs no loop over calls. `slots[i]` is where call i keeps its values.
+ * The accumulation of all linear calls as generated functions, in which each call's `add` stands by itself: V8 then inlines them, and
+ * no loop over calls is left. `slots[i]` is where call i keeps its values. `all` has the loop over the rows inside, for steps
+ * of many rows.
  */
-export function accumulator(calls: readonly LinearCall[], slots: readonly number[]): Accumulate {
+export function accumulators(
+  calls: readonly LinearCall[],
+  slots: readonly number[],
+  keyOf: (row: Row) => StateKey | undefined,
+): { readonly one: Accumulate; readonly all: AccumulateAll } {
   const lines = calls.map(({ fn, args, filter }, index) => {
     const values = args.map((position, at) => `args${index}[${at}] = source[${position}];`).join(' ');
     const add = `${values} linear${index}.add(record, ${slots[index]}, args${index}, weight);`;
@@ -62,11 +75,27 @@ export function accumulator(calls: readonly LinearCall[], slots: readonly number
     ];
     return conditions.length === 0 ? add : `if (${conditions.join(' && ')}) { ${add} }`;
   });
+  const one = `function one(record, source, weight) {
+    record[0] += weight;
+    ${lines.join('\n    ')}
+  }`;
+  const all = `function all(rows, weights, touched, find) {
+    for (let index = 0; index < rows.length; index++) {
+      const source = rows[index];
+      const weight = weights[index];
+      const key = keyOf(source);
+      let record = touched.get(key);
+      if (record === undefined) record = find(key, source);
+      record[0] += weight;
+      ${lines.join('\n      ')}
+    }
+  }`;
   const names = calls.flatMap((_, index) => [`linear${index}`, `args${index}`]);
-  const body = `return function accumulate(record, source, weight) { ${lines.join('\n')} };`;
   // oxlint-disable-next-line typescript/no-implied-eval -- only numbers made by the planner enter the code
-  const make = new Function(...names, body) as (...bound: unknown[]) => Accumulate;
-  return make(...calls.flatMap(({ linear, args }) => [linear, args.map(() => null)]));
+  const make = new Function('keyOf', ...names, `'use strict'; return { one: ${one}, all: ${all} };`) as (
+    ...bound: unknown[]
+  ) => { one: Accumulate; all: AccumulateAll };
+  return make(keyOf, ...calls.flatMap(({ linear, args }) => [linear, args.map(() => null)]));
 }
 
 /** Adds a source row to a DISTINCT call: its accumulator changes when the arguments come or go. */

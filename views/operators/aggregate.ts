@@ -3,8 +3,16 @@ import { Delta, emptyDelta } from '../delta.ts';
 import { RowError } from '../expressions/expression.ts';
 import type { Arrangement, Records } from '../state/port.ts';
 import type { Row, StateKey, Value } from '../value.ts';
-import type { Accumulate, Call, CollectedCall, Collection, DistinctRows, LinearCall } from './aggregate-calls.ts';
-import { accumulateDistinct, accumulator, collect, render } from './aggregate-calls.ts';
+import type {
+  Accumulate,
+  AccumulateAll,
+  Call,
+  CollectedCall,
+  Collection,
+  DistinctRows,
+  LinearCall,
+} from './aggregate-calls.ts';
+import { accumulateDistinct, accumulators, collect, render } from './aggregate-calls.ts';
 import { isSameKey } from './key-index.ts';
 import type { Operator, StepContext } from './operator.ts';
 
@@ -42,9 +50,12 @@ const failed = 2;
 export class Aggregate implements Operator {
   readonly #options: AggregateOptions;
   readonly #accumulate: Accumulate;
+  /** Null when rows need more than accumulators, or can fail. */
+  readonly #accumulateAll: AccumulateAll | null;
   /** Of each call: where its accumulators begin; −1 for a collected one. */
   readonly #slots: readonly number[];
   readonly #distinct: readonly { readonly call: LinearCall; readonly distinct: DistinctRows; readonly slot: number }[];
+  readonly #isPlain: boolean;
   /** Where the last output begins in a record. */
   readonly #outputAt: number;
   readonly #newRecord: readonly Value[];
@@ -71,24 +82,44 @@ export class Aggregate implements Operator {
     const plain = options.calls.flatMap((call, index) =>
       call.kind === 'linear' && call.distinct === null ? [{ call, slot: slots[index] ?? 0 }] : [],
     );
-    this.#accumulate = accumulator(
+    const { one, all } = accumulators(
       plain.map(({ call }) => call),
       plain.map(({ slot }) => slot),
+      options.keyOf,
     );
+    this.#accumulate = one;
     this.#distinct = options.calls.flatMap((call, index) =>
       call.kind === 'linear' && call.distinct !== null
         ? [{ call, distinct: call.distinct, slot: slots[index] ?? 0 }]
         : [],
     );
+    const { collections, keyRows, evaluate } = options;
+    this.#isPlain = collections.length === 0 && this.#distinct.length === 0 && keyRows === null;
+    this.#accumulateAll = this.#isPlain && evaluate === null ? all : null;
   }
 
   step(inputs: readonly Delta[], context: StepContext): Delta {
-    const { rows, weights } = inputs[0] ?? emptyDelta;
-    const { name, keyOf, evaluate, collections, keyCount, keyRows } = this.#options;
+    const input = inputs[0] ?? emptyDelta;
+    const touched = new Touched();
+    if (this.#options.keyCount === 0) touched.add(0, this.#record(0, []));
+    if (this.#accumulateAll !== null && input.length > listedMax) {
+      const find = (key: StateKey, row: Row): Value[] => touched.add(key, this.#record(key, row));
+      this.#accumulateAll(input.rows, input.weights, touched.asMap(), find);
+    } else {
+      this.#accumulateEach(input, touched, context);
+    }
+    const output = new Delta();
+    const { keys, records } = touched;
+    for (let index = 0; index < keys.length; index++) {
+      this.#finish(keys[index] as StateKey, records[index] as Value[], output, context);
+    }
+    return output;
+  }
+
+  #accumulateEach({ rows, weights }: Delta, touched: Touched, context: StepContext): void {
+    const { name, keyOf, evaluate } = this.#options;
     const accumulate = this.#accumulate;
-    const isPlain = collections.length === 0 && this.#distinct.length === 0 && keyRows === null;
-    const touched = new Touched(rows.length);
-    if (keyCount === 0) touched.add(0, this.#record(0, []));
+    if (rows.length > listedMax) touched.asMap();
     for (let index = 0; index < rows.length; index++) {
       const row = rows[index] as Row;
       const weight = weights[index] as number;
@@ -102,21 +133,10 @@ export class Aggregate implements Operator {
         context.reject(name, row, weight, error);
         continue;
       }
-      let record = touched.get(key);
-      if (record === undefined) {
-        record = this.#record(key, row);
-        touched.add(key, record);
-      }
-      record[0] = (record[0] as number) + weight;
+      const record = touched.get(key) ?? touched.add(key, this.#record(key, row));
       accumulate(record, source, weight);
-      if (!isPlain) this.#collect(key, record, row, source, weight);
+      if (!this.#isPlain) this.#collect(key, record, row, source, weight);
     }
-    const output = new Delta();
-    const { keys, records } = touched;
-    for (let index = 0; index < keys.length; index++) {
-      this.#finish(keys[index] as StateKey, records[index] as Value[], output, context);
-    }
-    return output;
   }
 
   /** The group's record; a new one, not yet kept, has the values of the key. */
@@ -246,10 +266,12 @@ const listedMax = 4;
 class Touched {
   keys: readonly StateKey[] = [];
   records: readonly Value[][] = [];
-  readonly #map: Map<StateKey, Value[]> | null;
+  #map: Map<StateKey, Value[]> | null = null;
 
-  constructor(rows: number) {
-    this.#map = rows > listedMax ? new Map() : null;
+  /** The same by key, which is to be kept from here on. */
+  asMap(): Map<StateKey, Value[]> {
+    this.#map ??= new Map(this.keys.map((key, index) => [key, this.records[index] ?? []]));
+    return this.#map;
   }
 
   get(key: StateKey): Value[] | undefined {
@@ -260,7 +282,7 @@ class Touched {
     return undefined;
   }
 
-  add(key: StateKey, record: Value[]): void {
+  add(key: StateKey, record: Value[]): Value[] {
     if (this.keys.length === 0) {
       this.keys = [key];
       this.records = [record];
@@ -269,5 +291,6 @@ class Touched {
       (this.records as Value[][]).push(record);
     }
     this.#map?.set(key, record);
+    return record;
   }
 }

@@ -2,6 +2,7 @@ import { Delta, emptyDelta } from '../delta.ts';
 import { RowError } from '../expressions/expression.ts';
 import type { Arrangement } from '../state/port.ts';
 import type { Row, StateKey } from '../value.ts';
+import { firstOf } from './consolidate.ts';
 import type { Operator, StepContext } from './operator.ts';
 
 /**
@@ -64,9 +65,3 @@ export class Arrange implements Operator {
 
 /** A longer list of keys is given back after its step. */
 const keptKeysMax = 1024;
-
-function firstOf({ rows, weights }: Delta, count: number): Delta {
-  const first = new Delta();
-  for (let index = 0; index < count; index++) first.push(rows[index] as Row, weights[index] as number);
-  return first;
-}

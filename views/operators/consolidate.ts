@@ -55,3 +55,10 @@ function withoutZeros(rows: readonly Row[], weights: readonly number[]): Delta {
   }
   return result.length === 0 ? emptyDelta : result;
 }
+
+/** The first rows of a delta, as one to which others can be added. */
+export function firstOf({ rows, weights }: Delta, count: number): Delta {
+  const first = new Delta();
+  for (let index = 0; index < count; index++) first.push(rows[index] as Row, weights[index] as number);
+  return first;
+}

@@ -1,6 +1,7 @@
 import { Delta, emptyDelta } from '../delta.ts';
 import { RowError } from '../expressions/expression.ts';
 import type { Row } from '../value.ts';
+import { firstOf } from './consolidate.ts';
 import type { Operator, StepContext } from './operator.ts';
 
 /** Filter and projection in one: each row that `condition` accepts, as `compute` makes it (null: all rows; the row itself). */
@@ -20,21 +21,28 @@ export class MapRows implements Operator {
   }
 
   step(inputs: readonly Delta[], context: StepContext): Delta {
-    const { rows, weights } = inputs[0] ?? emptyDelta;
+    const input = inputs[0] ?? emptyDelta;
+    const { rows, weights } = input;
     const condition = this.#condition;
     const compute = this.#compute;
-    const output = new Delta();
+    // As long as every row passes as it is, the input is the output.
+    let output = compute === null ? null : new Delta();
     for (let index = 0; index < rows.length; index++) {
       const row = rows[index] as Row;
       const weight = weights[index] as number;
       try {
-        if (condition !== null && !condition(row)) continue;
-        output.push(compute === null ? row : compute(row), weight);
+        if (condition !== null && !condition(row)) {
+          output ??= firstOf(input, index);
+          continue;
+        }
+        if (compute !== null) output?.push(compute(row), weight);
+        else if (output !== null) output.push(row, weight);
       } catch (error) {
         if (!(error instanceof RowError)) throw error;
+        output ??= firstOf(input, index);
         context.reject(this.#name, row, weight, error);
       }
     }
-    return output;
+    return output ?? input;
   }
 }
