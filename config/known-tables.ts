@@ -24,6 +24,7 @@ export function knownTables(
       const tables = Object.entries(mapping(mapping(value)['tables']));
       if (tables.length === 0) isWhole = false;
       for (const [table, entry] of tables) {
+        if (parseName(table)?.length !== 1) isWhole = false;
         const parts = ['public', table].map((text) => ({ text, isPattern: false }));
         found.push({ source, parts, entry: mapping(entry) });
       }
