@@ -26,6 +26,7 @@ export const aggregateTemplates: Readonly<Record<string, readonly string[]>> = {
     'min({numeric})',
     'max({numeric})',
   ],
+  decimal: ['sum({decimal})', 'avg({decimal})', 'sum({decimal})'],
   float8: ['sum({float8_exact})', 'avg({float8_exact})', 'min({float8})', 'max({float8})'],
   bool: ['bool_and({bool})', 'bool_or({bool})', 'every({bool})'],
   text: [

@@ -89,6 +89,7 @@ export class ExpressionMaker {
         timestamp: 0.7,
         timestamptz: 0.5,
         float8: 1.5,
+        decimal: scope.atoms.some((atom) => atom.type === 'decimal') ? 3 : 0,
         'int4[]': 1.5,
         'text[]': 0.7,
         interval: 0.4,
@@ -100,17 +101,23 @@ export class ExpressionMaker {
       if (index % 2 === 0) return part;
       if (part === 'order') return this.totalOrder(scope, depth);
       // PostgreSQL's sums of others depend on the order in which it sees the rows.
-      if (part === 'float8_exact')
-        return sequence('((', this.value('float8', { ...scope, subqueries: false }, depth), ' * 4)::int4::float8 / 4)');
+      if (part === 'float8_exact') return this.#exactFloat({ ...scope, subqueries: false }, depth);
       if (part === 'row') return chance.of(scope.aliases);
       if (part === 'text_key')
         return `coalesce(${renderable(this.value('text', { ...scope, subqueries: false }, 0))}, '?')`;
-      return this.value(part, { ...scope, subqueries: false }, depth);
+      return this.value(part, { ...scope, subqueries: scope.subqueries && chance.maybe(0.15) }, depth);
     });
     const filter = chance.maybe(0.12)
       ? optional(' FILTER (WHERE ', this.condition({ ...scope, subqueries: false }, 1), ')')
       : '';
     return { sql: value(type, ...parts, filter), type };
+  }
+
+  /** A multiple of a quarter, NULL, NaN or infinite: sums of these are the same in any order. */
+  #exactFloat(scope: Scope, depth: number): Sql {
+    const column = scope.atoms.find(({ type, isColumn }) => type === 'float8' && isColumn)?.sql;
+    const of = column ?? sequence('(', this.value('int4', scope, depth), ')::float8');
+    return sequence('CASE WHEN abs(', of, ') < 1e6 THEN (', of, ' * 4)::int4::float8 / 4 ELSE ', of, ' END');
   }
 
   /** ORDER BY's list: perhaps something first, then whatever tells the rows apart. */
@@ -136,8 +143,10 @@ export class ExpressionMaker {
   }
 
   #anyType(scope: Scope): string {
-    const present = scope.atoms.map(({ type }) => type).filter((type) => type in valueTypes);
-    return present.length > 0 && this.#chance.maybe(0.7) ? this.#chance.of(present) : this.#chance.weighted(valueTypes);
+    const present = scope.atoms.map(({ type }) => type).filter((type) => type in valueTypes && type !== 'decimal');
+    return present.length > 0 && this.#chance.maybe(0.7)
+      ? this.#chance.of(present)
+      : this.#chance.weighted({ ...valueTypes, decimal: 0 });
   }
 
   #compound(type: string, scope: Scope, depth: number): Sql {

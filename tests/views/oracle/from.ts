@@ -20,6 +20,15 @@ export interface Item {
   readonly columns: Source['columns'];
   /** Expressions that put its rows into a total order. */
   readonly order: readonly Sql[];
+  /** Whether these are its key. */
+  readonly hasKey: boolean;
+}
+
+export interface FromClause {
+  readonly sql: Sql;
+  readonly items: readonly Item[];
+  /** What WHERE must hold for it. */
+  readonly condition: Sql | null;
 }
 
 /** FROM with its joins. */
@@ -38,7 +47,21 @@ export class FromMaker {
     this.#big = big;
   }
 
-  items(options: QueryOptions): { readonly sql: Sql; readonly items: readonly Item[] } {
+  /** FROM with commas, whose joins are conditions of WHERE. */
+  listed(options: QueryOptions): FromClause {
+    const first = this.#item(options);
+    const items = [first];
+    const conditions: Sql[] = [];
+    for (let more = this.#big ? 1 : this.#chance.between(1, 2); more > 0; more--) {
+      const item = this.#item(options);
+      conditions.push(this.#condition(items, item, false));
+      items.push(item);
+    }
+    const sql = sequence(...items.flatMap((item, index) => (index === 0 ? [item.sql] : [', ', item.sql])));
+    return { sql, items, condition: list(conditions, { separator: ' AND ', least: 1 }) };
+  }
+
+  items(options: QueryOptions): FromClause {
     const chance = this.#chance;
     const first = this.#item(options);
     const items = [first];
@@ -48,7 +71,7 @@ export class FromMaker {
       items.push(item);
       joins.push(sql);
     }
-    return { sql: sequence(first.sql, list(joins, { separator: '', least: 0 })), items };
+    return { sql: sequence(first.sql, list(joins, { separator: '', least: 0 })), items, condition: null };
   }
 
   /** A table, view or common table expression under a new alias. */
@@ -59,6 +82,7 @@ export class FromMaker {
       alias,
       columns: source.columns,
       order: source.key.length > 0 ? source.key.map((name) => `${alias}.${name}`) : orderOf(alias, source.columns),
+      hasKey: source.key.length > 0,
     };
   }
 
@@ -85,6 +109,7 @@ export class FromMaker {
       alias,
       columns,
       order: orderOf(alias, columns),
+      hasKey: false,
       sql: sequence(`${before}(`, made.sql, `) ${alias}${names}`),
     };
   }
@@ -102,6 +127,7 @@ export class FromMaker {
       alias,
       columns,
       order: orderOf(alias, columns),
+      hasKey: false,
       sql: sequence('(VALUES ', list(rows, { least: 1 }), `) ${alias}(x, y)`),
     };
   }
@@ -129,6 +155,7 @@ export class FromMaker {
       full: ' FULL JOIN ',
     };
     const using = this.#sharedName(items, item);
+    if (using !== null && chance.maybe(0.03)) return { item, sql: sequence(' NATURAL', words[kind], item.sql) };
     if (using !== null && chance.maybe(0.06))
       return { item, sql: sequence(words[kind], item.sql, ` USING (${using})`) };
     return { item, sql: sequence(words[kind], item.sql, ' ON ', this.#condition(items, item, kind === 'full')) };
@@ -203,6 +230,7 @@ export class FromMaker {
       alias,
       columns,
       order: columns.map(({ name }) => `${alias}.${name}`),
+      hasKey: false,
       sql: sequence(call, tail),
     };
     const left = chance.maybe(0.4);

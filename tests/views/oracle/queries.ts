@@ -72,9 +72,14 @@ export class QueryMaker {
     const chance = this.#chance;
     const random = this.#types(3, null).filter(isComparable);
     const types = options.types ?? (random.length > 0 ? random : ['int4']);
-    const inner = { ...options, types, depth: options.depth - 1 };
-    const left = this.query(inner);
-    const right = this.query(inner);
+    const depth = options.depth - 1;
+    // Each side may have a narrower type, which the other one widens.
+    const narrower = types.map((type) =>
+      type === 'numeric' && chance.maybe(0.15) ? chance.of(['int4', 'int8']) : type,
+    );
+    const both = chance.maybe(0.5) ? [types, narrower] : [narrower, types];
+    const left = this.query({ ...options, types: both[0] ?? types, depth });
+    const right = this.query({ ...options, types: both[1] ?? types, depth });
     const operator = chance.weighted({
       'UNION ALL': 4,
       UNION: 3,
@@ -85,7 +90,7 @@ export class QueryMaker {
     });
     const ordered = chance.maybe(0.15) ? this.#byPosition(types) : '';
     return {
-      columns: left.columns,
+      columns: left.columns.map(({ name }, index) => ({ name, type: types[index] ?? '' })),
       sql: query(types, '(', left.sql, `) ${operator} (`, right.sql, ')', ordered),
     };
   }
@@ -102,7 +107,7 @@ export class QueryMaker {
   #select(options: QueryOptions): MadeQuery {
     const chance = this.#chance;
     const { depth } = options;
-    const from = this.#from.items(options);
+    const from = chance.maybe(0.08) ? this.#from.listed(options) : this.#from.items(options);
     const scope: Scope = {
       atoms: from.items.flatMap(atomsOf),
       outer: options.outer,
@@ -110,20 +115,38 @@ export class QueryMaker {
       aliases: from.items.map(({ alias }) => alias),
       subqueries: depth > 0,
     };
-    const where = chance.maybe(0.4)
-      ? optional(' WHERE ', this.#expressions.condition(scope, Math.min(depth + 1, 2)))
-      : '';
-    const shape = { from: sequence(' FROM ', from.sql), where, scope, options };
+    const where = this.#where(scope, from.condition, depth);
+    const shape = { from: sequence(' FROM ', from.sql), where, scope, options, items: from.items };
     return chance.maybe(0.4) ? this.#grouped(shape) : this.#plain(shape);
   }
 
-  #plain({ from, where, scope, options }: Shape): MadeQuery {
+  #where(scope: Scope, joins: Sql | null, depth: number): Sql {
+    const own = this.#chance.maybe(0.4) ? this.#expressions.condition(scope, Math.min(depth + 1, 2)) : null;
+    if (joins === null) return own === null ? '' : optional(' WHERE ', own);
+    return sequence(' WHERE ', joins, own === null ? '' : optional(' AND ', own));
+  }
+
+  #plain({ from, where, scope, options, items: shapeItems }: Shape): MadeQuery {
     const chance = this.#chance;
     const types = options.types ?? this.#types(5, scope);
     const columns = types.map((type, index) => ({ name: `c${index}`, type }));
     const items: Sql[] = columns.map(({ name, type }) =>
       sequence(this.#expressions.value(type, scope, Math.min(options.depth + 1, 3)), ` AS ${name}`),
     );
+    if (options.types === undefined && chance.maybe(0.05)) {
+      const [item] = shapeItems;
+      if (item)
+        return {
+          columns: item.columns,
+          sql: query(
+            typesOf(item.columns),
+            `SELECT ${item.alias}.*`,
+            from,
+            where,
+            chance.maybe(0.3) ? this.#limit(scope) : '',
+          ),
+        };
+    }
     if (options.types === undefined && options.outer.length === 0 && chance.maybe(0.04)) {
       items.push(`${chance.of(scope.aliases)} AS whole`);
       columns.push({ name: 'whole', type: 'record' });
@@ -131,7 +154,7 @@ export class QueryMaker {
     const selection = list(items, { least: 1 });
     const distinct = chance.maybe(0.16) && columns.every(({ type }) => isComparable(type));
     if (distinct && chance.maybe(0.4))
-      return { columns, sql: this.#distinctOn(types, selection, { from, where, scope, options }) };
+      return { columns, sql: this.#distinctOn(types, selection, { from, where, scope, options, items: shapeItems }) };
     const limited = chance.maybe(0.16);
     const tail = !limited ? '' : distinct ? this.#byPosition(types) : this.#limit(scope);
     return {
@@ -143,7 +166,13 @@ export class QueryMaker {
   #limit(scope: Scope): Sql {
     const chance = this.#chance;
     const offset = chance.maybe(0.25) ? optional(` OFFSET ${chance.between(1, 3)}`) : '';
-    return optional(' ORDER BY ', this.#expressions.totalOrder(scope, 1), ` LIMIT ${chance.between(1, 6)}`, offset);
+    const limit = chance.weighted({
+      [` LIMIT ${chance.between(1, 6)}`]: 20,
+      ' LIMIT 0': 0.3,
+      ' LIMIT ALL': 0.3,
+      ' FETCH FIRST ROW ONLY': 1,
+    });
+    return optional(' ORDER BY ', this.#expressions.totalOrder(scope, 1), offset, limit);
   }
 
   #distinctOn(types: readonly string[], selection: Sql, { from, where, scope }: Shape): Sql {
@@ -169,14 +198,19 @@ export class QueryMaker {
     );
   }
 
-  #grouped({ from, where, scope, options }: Shape): MadeQuery {
+  #grouped({ from, where, scope, options, items: sources }: Shape): MadeQuery {
     const chance = this.#chance;
-    const keys = this.#keys(scope);
+    const [source] = sources;
+    // A table's key determines its other columns.
+    const determined = source && source.hasKey && chance.maybe(0.1) ? source : null;
+    const keys = determined
+      ? atomsOf(determined).filter(({ sql }) => determined.order.includes(sql))
+      : this.#keys(scope);
     const wanted = options.types ?? [];
     const aggregates = Array.from({ length: chance.between(1, 3) }, () => this.#expressions.aggregate(scope, 2));
     for (const type of wanted) aggregates.push(chance.maybe(0.7) ? this.#expressions.aggregate(scope, 2, type) : null);
     const calls = aggregates.filter((call) => call !== null).map((call): Atom => ({ ...call, isColumn: false }));
-    const atoms = [...keys.map((key): Atom => ({ ...key })), ...calls];
+    const atoms = [...(determined ? atomsOf(determined) : keys), ...calls];
     const group: Scope = {
       atoms,
       outer: scope.outer,
@@ -342,6 +376,7 @@ interface Shape {
   readonly where: Sql;
   readonly scope: Scope;
   readonly options: QueryOptions;
+  readonly items: readonly Item[];
 }
 
 export function atomsOf({ alias, columns }: Item): Atom[] {

@@ -9,6 +9,8 @@ export type ColumnTypeName =
   | 'int4'
   | 'int8'
   | 'numeric'
+  /** numeric of any scale, where equal values may differ in digits. */
+  | 'decimal'
   | 'float8'
   | 'text'
   | 'varchar'
@@ -44,12 +46,14 @@ export type TextRow = readonly (string | null)[];
 /** As in CREATE TABLE. One scale for all numerics, so that equal ones have equal digits. */
 export const declaredTypes: Partial<Record<ColumnTypeName, string>> = {
   numeric: 'numeric(12,2)',
+  decimal: 'numeric',
   varchar: 'varchar(12)',
   bpchar: 'char(4)',
 };
 
 export function sqlTypeOfColumn(type: ColumnTypeName): SqlType {
   if (type === 'int4[]') return { kind: 'array', element: sqlScalar('int4') };
+  if (type === 'decimal') return sqlScalar('numeric');
   if (type === 'text[]') return { kind: 'array', element: sqlScalar('text') };
   return sqlScalar(type);
 }
@@ -61,7 +65,19 @@ export const pools: Readonly<Record<ColumnTypeName, readonly string[]>> = {
   int4: ['0', '1', '2', '3', '4', '-1', '10', '100'],
   int8: ['0', '1', '2', '3', '5', '-2', '9007199254740993', '-9007199254740995'],
   numeric: ['0.00', '1.00', '1.50', '2.00', '-0.75', '10.25', '99.99', '1234567.89'],
-  float8: ['0', '0.5', '1', '1.5', '-2.25', '1024', '0.0009765625'],
+  decimal: [
+    '1.0',
+    '1.00',
+    '-2.5',
+    '0.000',
+    '1',
+    '0.1',
+    '12345678901234567890.123456789',
+    '-12345678901234567890.12345',
+    '99999999999999999',
+    'NaN',
+  ],
+  float8: ['0', '0.5', '1', '1.5', '-2.25', '1024', '0.0009765625', 'NaN', 'Infinity', '-Infinity'],
   text: [
     'a',
     'b',
@@ -141,6 +157,8 @@ const commonTypes: readonly ColumnTypeName[] = [
   'jsonb',
 ];
 const rareTypes: readonly ColumnTypeName[] = [
+  'decimal',
+  'decimal',
   'int2',
   'varchar',
   'bpchar',

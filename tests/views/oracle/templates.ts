@@ -41,6 +41,11 @@ const templates: Readonly<Record<string, readonly string[]>> = {
     '({bool} IS TRUE)',
     '({bool} IS NOT FALSE)',
     '({bool} IS UNKNOWN)',
+    '({decimal} = {decimal})',
+    '({decimal} < {numeric})',
+    '({decimal} >= {#decimal})',
+    '({decimal} IN ({#decimal}, {#decimal}))',
+    '({decimal} IS NULL)',
     '({int4} = {int8})',
     '({int4} < {numeric})',
     '({int8} = {float8})',
@@ -131,6 +136,9 @@ const templates: Readonly<Record<string, readonly string[]>> = {
     '({numeric} + {numeric})',
     '({numeric} - {numeric})',
     '(({numeric} % 1000) * ({numeric} % 100))',
+    'coalesce({numeric}, {int4})',
+    'CASE WHEN {bool} THEN {int8} ELSE {numeric} END',
+    'greatest({int4}, {numeric})',
     '({numeric} / 3)',
     '({numeric} / 7.0)',
     '({numeric} / nullif({numeric}, 0))',
@@ -167,9 +175,22 @@ const templates: Readonly<Record<string, readonly string[]>> = {
     "jsonb_extract_path_text({jsonb}, 'zz')::numeric",
     '({numeric}::text)::numeric',
   ],
+  decimal: [
+    '({decimal} + {decimal})',
+    '({decimal} - {numeric})',
+    '({decimal} * 3)',
+    '({decimal} / 7)',
+    '(-{decimal})',
+    'abs({decimal})',
+    'round({decimal}, 3)',
+    '{decimal}::numeric(30,4)',
+    'coalesce({decimal}, {int4})',
+  ],
   float8: [
     '({float8} + {float8})',
     '({float8} - {float8})',
+    'coalesce({float8}, {int4})',
+    'CASE WHEN {bool} THEN {float8} ELSE {numeric} END',
     '({float8} * 0.5)',
     '({float8} / 4)',
     '({float8} / 3)',
@@ -187,7 +208,10 @@ const templates: Readonly<Record<string, readonly string[]>> = {
   ],
   text: [
     '({text} || {text})',
+    'coalesce({varchar}, {text})',
+    "CASE {int4} WHEN 1 THEN {text} WHEN 2 THEN 'two' END",
     '({text} || {int4})',
+    '{decimal}::text',
     "({text} || {numeric} || '!')",
     '({date} || {text})',
     'lower({text})',
@@ -241,7 +265,7 @@ const templates: Readonly<Record<string, readonly string[]>> = {
     "to_char({timestamp}, 'YYYY-MM-DD HH24:MI:SS')",
     "to_char({timestamptz}, 'DD Mon YYYY')",
     "to_char({timestamp}, 'Day, FMMonth DD HH12:MI AM')",
-    "to_char({numeric}, 'FM999999990.00')",
+    "to_char(({int4} % 1000)::numeric / 7, 'FM999999990.00')",
     "to_char({int4}, '000')",
     "array_to_string({text[]}, ',')",
     "array_to_string({int4[]}, '-', '*')",
@@ -266,6 +290,7 @@ const templates: Readonly<Record<string, readonly string[]>> = {
   ],
   timestamp: [
     '{date}::timestamp',
+    'coalesce({timestamp}, {date})',
     "({timestamp} + interval '1 day')",
     "({timestamp} - interval '1 month 2 days 03:04:05')",
     '({timestamp} + {interval})',
@@ -279,6 +304,8 @@ const templates: Readonly<Record<string, readonly string[]>> = {
     '{timestamptz}::timestamp',
   ],
   timestamptz: [
+    'coalesce({timestamptz}, {date})',
+    'greatest({timestamp}, {timestamptz})',
     '({timestamptz} + {interval})',
     "({timestamptz} - interval '36 hours')",
     "date_trunc('day', {timestamptz})",
@@ -365,6 +392,7 @@ function parse(text: string): Template {
 
 /** Types of expressions in a select list, about as often as queries have them. */
 export const valueTypes: Readonly<Record<string, number>> = {
+  decimal: 0.7,
   int4: 10,
   int8: 4,
   numeric: 7,
@@ -385,7 +413,7 @@ export const valueTypes: Readonly<Record<string, number>> = {
   'text[]': 0.7,
 };
 
-/** Types that have no `=`. */
+/** Types of which equal values are the same: not json, which has no `=`, nor numerics of any scale. */
 export function isComparable(type: string): boolean {
-  return type !== 'json' && type !== 'record';
+  return type !== 'json' && type !== 'record' && type !== 'decimal';
 }

@@ -10,7 +10,8 @@ import { describePostgres } from '../../../servers/suite.ts';
 import { tpchQueries } from './queries.ts';
 import { runTpch } from './run.ts';
 
-const seed = Math.floor(Math.random() * 1e6);
+/** One for which every query has rows at this scale. */
+const seed = Number(process.env['TIDEMARK_VIEWS_SEED'] ?? 827841);
 const names = Object.keys(tpchQueries);
 
 describePostgres('the 22 queries of TPC-H', (database) => {
