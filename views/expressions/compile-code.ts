@@ -1,6 +1,7 @@
 import { present } from '../../base/assert.ts';
 import { nestedArrayPrinter } from './array-text.ts';
 import { arrayPrinter, recordHasOnlyNulls, recordPrinter } from './composite-text.ts';
+import { typeId } from './bound-function.ts';
 import { RowError } from './expression.ts';
 import type { Expression } from './expression.ts';
 import { formOf } from './forms.ts';
@@ -341,7 +342,10 @@ function isRelabel(fn: BoundFunction): boolean {
 /** What tells a value apart from others computed of the same row; null for expressions that are not looked for again. */
 function keyOf(expression: Expression): string | null {
   if (expression.kind === 'column') return `#${expression.id}`;
-  if (expression.kind === 'literal') return `${typeof expression.value} ${JSON.stringify(String(expression.value))}`;
+  if (expression.kind === 'literal') {
+    // With its type: the same text is another time than interval.
+    return `${typeId(expression.type)} ${typeof expression.value} ${JSON.stringify(String(expression.value))}`;
+  }
   if (expression.kind !== 'call') return null;
   const args: string[] = [];
   for (const arg of expression.args) {

@@ -5,6 +5,8 @@ export type FormatNode =
       readonly kind: 'field';
       /** As written: its case is part of it (`Month`, `month`). */
       readonly key: string;
+      /** In upper case. */
+      readonly name: string;
       /** FM: no padding. */
       readonly fill: boolean;
       readonly ordinal: 'TH' | 'th' | null;
@@ -73,7 +75,7 @@ function parse(format: string): FormatNode[] {
       const suffix = format.slice(at, at + 2);
       const ordinal = suffix === 'TH' || suffix === 'th' ? suffix : null;
       if (ordinal !== null || suffix === 'SP') at += 2;
-      nodes.push({ kind: 'field', key, fill: prefix, ordinal });
+      nodes.push({ kind: 'field', key, name: key.toUpperCase(), fill: prefix, ordinal });
     } else if (format[at] === '"') {
       at = quoted(format, at + 1, nodes);
     } else if (at < format.length) {

@@ -1,11 +1,12 @@
 import { civilOf, checkTimestamp, dayOf, dayOfWeek, daysOf, joinDays, microsOf, newCivil, timeOf } from './calendar.ts';
 import type { Micros } from './calendar.ts';
-import { unitOf, unitUnsupported } from './datetime-units.ts';
-import { Interval, isFiniteInterval, newInterval } from './interval.ts';
+import { truncationUnit, unitUnsupported } from './datetime-units.ts';
+import { Interval, isFiniteInterval, newInterval, outOfRange } from './interval.ts';
 import { RowError } from './expression.ts';
 import { localTime, utcTime } from './time-zone.ts';
 
 const civil = newCivil();
+const int8Max = 9_223_372_036_854_775_807n;
 
 /** Units within a day, in microseconds. */
 const timeUnits = new Map([
@@ -31,12 +32,9 @@ export function truncateInZone(field: string, micros: Micros, zone: string): Mic
 }
 
 function truncate(field: string, micros: Micros, type: string): Micros {
-  const unit = unitOf(field, type);
+  if (micros === Infinity || micros === -Infinity) return micros;
+  const unit = truncationUnit(field, type);
   const size = timeUnits.get(unit);
-  if (micros === Infinity || micros === -Infinity) {
-    if (size === undefined && !dateUnits.has(unit)) throw unitUnsupported(field, type);
-    return micros;
-  }
   if (size !== undefined) {
     if (typeof micros === 'number') {
       const rest = micros % size;
@@ -87,12 +85,11 @@ const monthUnits = new Map([
 ]);
 
 export function truncateInterval(field: string, value: Interval): Interval {
-  const unit = unitOf(field, 'interval');
+  if (!isFiniteInterval(value)) return value;
+  const unit = truncationUnit(field, 'interval');
   const months = monthUnits.get(unit);
   const size = timeUnits.get(unit);
-  if (unit === 'week' && !isFiniteInterval(value)) return value;
   if (months === undefined && size === undefined) throw unitUnsupported(field, 'interval');
-  if (!isFiniteInterval(value)) return value;
   if (months !== undefined) {
     // A quarter is cut within its year, as are the others, towards zero.
     return newInterval(Math.trunc(value.months / months) * months, 0, 0);
@@ -115,6 +112,7 @@ export function binTimestamp(stride: Interval, micros: Micros, origin: Micros): 
   const size = BigInt(stride.days) * 86_400_000_000n + BigInt(stride.micros);
   if (size <= 0n) throw new RowError('22008', 'stride must be greater than zero');
   const since = BigInt(micros) - BigInt(origin);
+  if (since > int8Max || since < -int8Max) throw outOfRange();
   const rest = since % size;
   return checkTimestamp(microsOf(BigInt(micros) - rest - (rest < 0n ? size : 0n)));
 }

@@ -41,6 +41,17 @@ export function unitOf(name: string, type: string): DateTimeUnit {
   return unit;
 }
 
+/** As `unitOf`, for date_trunc, which does not know the names that only extract takes. */
+export function truncationUnit(name: string, type: string): DateTimeUnit {
+  const unit = unitOf(name, type);
+  if (extractedOnly.has(unit)) {
+    throw new RowError('22023', `unit "${name.toLowerCase()}" not recognized for type ${type}`);
+  }
+  return unit;
+}
+
+const extractedOnly: ReadonlySet<string> = new Set(['epoch', 'dow', 'isodow', 'doy', 'isoyear', 'julian']);
+
 export function unitUnsupported(name: string, type: string): RowError {
   return new RowError('0A000', `unit "${name.toLowerCase()}" not supported for type ${type}`);
 }

@@ -67,6 +67,16 @@ function numericJson(value: Value): string {
 export function timestampJson(value: Value): string {
   if (value === null) return 'null';
   const text = value as string;
+  const { length } = text;
+  // The usual form: a year of four digits, and either no zone or one of whole hours at the end.
+  if (text.charCodeAt(10) === 0x20 && text.charCodeAt(length - 1) <= 0x39) {
+    const sign = text.charCodeAt(length - 3);
+    return `"${text.slice(0, 10)}T${text.slice(11)}${sign === 0x2b || sign === 0x2d ? ':00"' : '"'}`;
+  }
+  return unusualTimestamp(text);
+}
+
+function unusualTimestamp(text: string): string {
   const space = text.indexOf(' ');
   if (space < 0) return `"${text}"`;
   const date = text.slice(0, space);

@@ -108,12 +108,22 @@ function write(micros: Micros, zone: string): string {
   if (micros === Infinity) return 'infinity';
   if (micros === -Infinity) return '-infinity';
   const days = dayOf(micros);
-  const time = timeOf(micros, days);
-  civilOf(days, civil);
-  const { year } = civil;
-  return year > 0
-    ? `${dateText(year)} ${writeTime(time)}${zone}`
-    : `${dateText(1 - year)} ${writeTime(time)}${zone} BC`;
+  const time = writeTime(timeOf(micros, days));
+  const date = printedDate(days);
+  return date.endsWith(' BC') ? `${date.slice(0, -3)} ${time}${zone} BC` : `${date} ${time}${zone}`;
+}
+
+/** Days whose texts were printed lately: timestamps crowd on few days. */
+const recentDays = new Int32Array(256).fill(-2_147_483_648);
+const recentTexts: string[] = Array.from({ length: 256 }, () => '');
+
+function printedDate(days: Days): string {
+  const at = days & 255;
+  if (recentDays[at] === days) return recentTexts[at] as string;
+  const text = writeDate(days);
+  recentDays[at] = days;
+  recentTexts[at] = text;
+  return text;
 }
 
 /** The date in `civil`, with this year. */

@@ -74,11 +74,10 @@ function render(fields: Fields, format: string): string {
 type Field = Extract<FormatNode, { kind: 'field' }>;
 
 function field(node: Field, of: Fields): string {
-  const key = node.key.toUpperCase();
+  const key = node.name;
   const number = numberField(key, node.fill, of);
   if (number !== null) return number + ordinalOf(number, node.ordinal);
-  const word = wordField(node.key, key, node.fill, of);
-  return word;
+  return wordField(node.key, key, node.fill, of);
 }
 
 /** C's %0*d; the sign counts. `width` 0 with FM. */
@@ -131,8 +130,8 @@ function printed(year: number, of: Fields): number {
 }
 
 function yearField(key: string, fill: boolean, of: Fields): string | null {
-  const isIso = key.startsWith('I');
-  const year = isIso && /^I(Y{0,3})$/.test(key) ? printed(isoYear(of), of) : printed(of.year, of);
+  const isIso = key.charCodeAt(0) === 0x49 && /^IY{0,3}$/.test(key);
+  const year = printed(isIso ? isoYear(of) : of.year, of);
   switch (key) {
     case 'Y,YYY': {
       const thousands = Math.trunc(year / 1000);

@@ -119,7 +119,7 @@ class Reader {
   }
 
   #field(node: Field, index: number): void {
-    const key = node.key.toUpperCase();
+    const key = node.name;
     const entry = numbers[key];
     if (entry !== undefined) {
       this.#number(node, key, entry[0], entry[1], index);
@@ -217,7 +217,7 @@ class Reader {
     const next = this.#nodes[index + 1];
     if (next === undefined) return true;
     if (next.kind === 'field') {
-      const key = next.key.toUpperCase();
+      const key = next.name;
       return !(key in numbers || key === 'Y,YYY' || /^(I|IY|IYY|IYYY|IW|WW|W|CC|IDDD|ID|TZM)$/.test(key));
     }
     return !/^\d$/.test(next.text);
