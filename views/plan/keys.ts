@@ -1,5 +1,6 @@
 import { idsOf } from './columns.ts';
-import { splitCondition } from './join-keys.ts';
+import { conjuncts } from './expressions.ts';
+import { equalityOf, splitCondition } from './join-keys.ts';
 import type { ColumnId, Expression } from '../expressions/expression.ts';
 import type { JoinPlan, Plan } from './plan.ts';
 
@@ -21,8 +22,16 @@ function candidates(plan: Plan): Key[] {
       return plan.key.length === 0 ? [] : [plan.key];
     case 'values':
       return plan.rows.length <= 1 ? [[]] : [];
-    case 'filter':
-      return [...keysOf(plan.input)];
+    case 'filter': {
+      // What is equal to a constant does not tell rows apart.
+      const constant = new Set<ColumnId>();
+      for (const part of conjuncts(plan.condition)) {
+        const equality = equalityOf(part);
+        if (equality?.right.kind === 'literal' && equality.left.kind === 'column') constant.add(equality.left.id);
+        if (equality?.left.kind === 'literal' && equality.right.kind === 'column') constant.add(equality.right.id);
+      }
+      return keysOf(plan.input).map((key) => key.filter((id) => !constant.has(id)));
+    }
     case 'project': {
       const outputs = new Map<ColumnId, ColumnId>();
       plan.expressions.forEach((e, at) => {

@@ -225,7 +225,7 @@ function evaluateExpand(plan: ExpandPlan, rows: readonly Row[]): Row[] {
   const args = compileRow(plan.args, layout(plan.input));
   const make = expandFunction(plan);
   return rows.flatMap((row) => {
-    const made = make(args(row)).map((values, index) => [...row, ...values, index + 1]);
-    return made.length === 0 && plan.left ? [[...row, null, null]] : made;
+    const made = make(args(row)).map((values, index) => [...row, ...values, ...(plan.ordinality ? [index + 1] : [])]);
+    return made.length === 0 && plan.left ? [[...row, null, ...(plan.ordinality ? [null] : [])]] : made;
   });
 }

@@ -108,6 +108,11 @@ describe('a plan', () => {
       'left[emp(id dept), dept(id name)]',
     ],
     [
+      'a scalar subquery by a constant key is crossed with its one row',
+      'SELECT id, (SELECT name FROM dept WHERE id = 10) AS d FROM emp',
+      'left crossed[emp(id), filter[dept(id name)]]',
+    ],
+    [
       'a scalar aggregate is grouped once for all outer rows',
       'SELECT id, (SELECT sum(amount) FROM pay WHERE emp = e.id AND kind = $$a$$) AS s FROM emp e',
       'left[emp(id), group[filter[pay(emp amount kind)]]]',
