@@ -18,10 +18,11 @@ import type { KeyEncoding } from '../../model/key.ts';
 import { packedSize, writeLength, writeNull } from '../../model/row.ts';
 import type { Table } from '../../model/table.ts';
 import { arrayLiteral } from './array-literal.ts';
+import { copyIsoTime, isoTimeBytesMax } from './iso-time.ts';
 import type { NdjsonColumn } from './options.ts';
 
 /** What can be said of a column's values without asking its input function. */
-const asItIs = { nothing: 0, integer: 1, numeric: 2, text: 3, json: 4, bool: 5 } as const;
+const asItIs = { nothing: 0, integer: 1, numeric: 2, text: 3, json: 4, bool: 5, time: 6 } as const;
 type AsItIs = (typeof asItIs)[keyof typeof asItIs];
 
 /** Where a field's text is. */
@@ -43,6 +44,7 @@ export class RowPacker {
   readonly #kinds: readonly AsItIs[];
   /** Most digits of which an integer surely fits the type. */
   readonly #digits: readonly number[];
+  readonly #hasZone: readonly boolean[];
   readonly #isJson: readonly boolean[];
   readonly #isKey: readonly boolean[];
   readonly #encodings: readonly KeyEncoding[];
@@ -61,6 +63,7 @@ export class RowPacker {
     this.scanner = new JsonLineScanner(columns.map(({ name }) => name));
     this.#kinds = columns.map(kindOf);
     this.#digits = columns.map(({ declared }) => (declared === 'bigint' ? 18 : declared === 'integer' ? 9 : 4));
+    this.#hasZone = columns.map(({ declared }) => declared === 'timestamp with time zone');
     this.#isJson = columns.map(({ declared }) => declared === 'json' || declared === 'jsonb');
     this.#isKey = columns.map((_, index) => table.key.includes(index));
     this.#encodings = columns.map(({ type }) => keyEncodingOf(type));
@@ -139,7 +142,7 @@ export class RowPacker {
         continue;
       }
       if (this.#isAsItIs(column, kind, bytes)) this.#place[column] = inLine;
-      else this.#convert(column, kind);
+      else if (!this.#isIsoTime(column, kind, bytes)) this.#convert(column, kind);
       size += packedSize((this.#end[column] as number) - (this.#start[column] as number));
     }
     return size;
@@ -176,6 +179,21 @@ export class RowPacker {
     return true;
   }
 
+  /** Whether the value is a time in the usual form; it is in the scratch buffer then. */
+  #isIsoTime(column: number, kind: number, bytes: Buffer): boolean {
+    if (this.#kinds[column] !== asItIs.time || kind !== jsonString) return false;
+    this.#reserve(isoTimeBytesMax);
+    const start = this.#scratchEnd;
+    const from = this.scanner.start[column] as number;
+    const to = this.scanner.end[column] as number;
+    const end = copyIsoTime(bytes, from, to, this.#hasZone[column] === true, this.#scratch, start);
+    if (end < 0) return false;
+    this.#place[column] = inScratch;
+    this.#start[column] = start;
+    this.#end[column] = this.#scratchEnd = end;
+    return true;
+  }
+
   #convert(column: number, kind: number): void {
     let text: string;
     if (this.#kinds[column] === asItIs.bool && (kind === jsonTrue || kind === jsonFalse)) {
@@ -190,15 +208,20 @@ export class RowPacker {
         throw this.#invalid(column, `is no ${this.#columns[column]?.declared}: ${messageOf(error)}`);
       }
     }
+    this.#reserve(3 * text.length);
     const start = this.#scratchEnd;
-    if (start + 3 * text.length > this.#scratch.length) {
-      const larger = Buffer.allocUnsafeSlow(2 * (start + 3 * text.length));
-      this.#scratch.copy(larger, 0, 0, start);
-      this.#scratch = larger;
-    }
     this.#place[column] = inScratch;
     this.#start[column] = start;
     this.#end[column] = this.#scratchEnd = start + this.#scratch.write(text, start);
+  }
+
+  /** Makes room in the scratch buffer, for fields that the line does not have as they are to be. */
+  #reserve(bytes: number): void {
+    const wanted = this.#scratchEnd + bytes;
+    if (wanted <= this.#scratch.length) return;
+    const larger = Buffer.allocUnsafeSlow(2 * wanted);
+    this.#scratch.copy(larger, 0, 0, this.#scratchEnd);
+    this.#scratch = larger;
   }
 
   /** The text to give to the input function. */
@@ -233,6 +256,9 @@ function kindOf({ declared }: NdjsonColumn): AsItIs {
       return asItIs.json;
     case 'boolean':
       return asItIs.bool;
+    case 'timestamp without time zone':
+    case 'timestamp with time zone':
+      return asItIs.time;
     default:
       return asItIs.nothing;
   }

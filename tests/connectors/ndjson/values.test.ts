@@ -1,4 +1,6 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { copyIsoTime, isoTimeBytesMax } from '../../../connectors/ndjson/iso-time.ts';
 import { columnTypeNames, parseColumnType } from '../../../model/column-type.ts';
 import { columnInput } from '../../../service/ndjson-plan.ts';
 import { present } from '../../../base/assert.ts';
@@ -124,5 +126,39 @@ describe('the type of a column', () => {
     'int; drop',
   ])('%s is none', (text) => {
     expect(parseColumnType(text)).toBeNull();
+  });
+});
+
+describe('a time in the usual form', () => {
+  it.each(['timestamptz', 'timestamp'])('is what the input function of %s makes of it', (type) => {
+    const hasZone = type === 'timestamptz';
+    const { input } = present(table('t', { at: type }).columns[0], 'a column');
+    const digits = (most: number, width: number): fc.Arbitrary<string> =>
+      fc.nat(most).map((value) => String(value).padStart(width, '0'));
+    const parts = fc.tuple(
+      digits(9999, 4),
+      digits(13, 2),
+      digits(32, 2),
+      fc.constantFrom('T', ' ', 't'),
+      digits(25, 2),
+      digits(61, 2),
+      digits(61, 2),
+      fc.constantFrom('', '.', '.0', '.10', '.000000', '.123456', '.9999999', '.5x'),
+      fc.constantFrom('Z', '', '+00'),
+    );
+    let copied = 0;
+    fc.assert(
+      fc.property(parts, ([year, month, day, t, hour, minute, second, fraction, zone]) => {
+        const text = `${year}-${month}-${day}${t}${hour}:${minute}:${second}${fraction}${zone}`;
+        const into = Buffer.alloc(isoTimeBytesMax);
+        const bytes = Buffer.from(`"${text}"`);
+        const end = copyIsoTime(bytes, 1, bytes.length - 1, hasZone, into, 0);
+        if (end < 0) return;
+        copied++;
+        expect(into.toString('latin1', 0, end)).toBe(input(text));
+      }),
+      { numRuns: 3000 },
+    );
+    expect(copied).toBeGreaterThan(50);
   });
 });
