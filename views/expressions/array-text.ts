@@ -187,23 +187,27 @@ export function nestedArrayPrinter(type: SqlType): (items: readonly Value[]) => 
   return (items) => {
     let shape: string | null = null;
     let isAnyEmpty = false;
+    let hasBounds = false;
     const texts: string[] = [];
     for (const item of items) {
-      const lengths = item === null ? [] : readArray(item as string, type).lengths;
+      const { lengths, bounds } = item === null ? noArray : readArray(item as string, type);
       if (lengths.length === 0) {
         isAnyEmpty = true;
         continue;
       }
-      const own = lengths.join(' ');
+      const own = boundsText(bounds, lengths);
       if (shape !== null && shape !== own) throw mismatched();
+      hasBounds ||= bounds.some((bound) => bound !== 1);
       shape = own;
       texts.push((item as string).slice((item as string).indexOf('{')));
     }
     if (shape === null) return '{}';
     if (isAnyEmpty) throw mismatched();
-    return `{${texts.join(delimiter)}}`;
+    return `${hasBounds ? `[1:${texts.length}]${shape}=` : ''}{${texts.join(delimiter)}}`;
   };
 }
+
+const noArray: ArrayValue = { lengths: [], bounds: [], items: [] };
 
 function mismatched(): RowError {
   return new RowError('2202E', 'multidimensional arrays must have array expressions with matching dimensions');

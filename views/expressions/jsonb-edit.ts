@@ -40,38 +40,32 @@ export function deleteIndex(value: string, index: number): string {
 /** `value #- path`. */
 export function deletePath(value: string, path: readonly (string | null)[]): string {
   if (!isContainer(value)) throw new RowError('22023', 'cannot delete path in scalar');
-  return path.length === 0 ? value : editAt(value, checked(path), 0, () => undefined, false, 'delete');
+  return path.length === 0 ? value : editAt(value, path, 0, () => undefined, false, 'delete');
 }
 
 export function setJsonb(value: string, path: readonly (string | null)[], to: string, create: boolean): string {
   if (!isContainer(value)) throw new RowError('22023', 'cannot set path in scalar');
-  return path.length === 0 ? value : editAt(value, checked(path), 0, () => to, create, 'set');
+  return path.length === 0 ? value : editAt(value, path, 0, () => to, create, 'set');
 }
 
 export function insertJsonb(value: string, path: readonly (string | null)[], item: string, after: boolean): string {
   if (!isContainer(value)) throw new RowError('22023', 'cannot set path in scalar');
-  return path.length === 0 ? value : editAt(value, checked(path), 0, () => item, true, after ? 'after' : 'before');
+  return path.length === 0 ? value : editAt(value, path, 0, () => item, true, after ? 'after' : 'before');
 }
 
 type Mode = 'delete' | 'set' | 'before' | 'after';
 
-function checked(path: readonly (string | null)[]): string[] {
-  return path.map((step, index) => {
-    if (step === null) throw new RowError('22004', `path element at position ${index + 1} is null`);
-    return step;
-  });
-}
-
 /** The container with the part at `path[depth…]` replaced by what `put` gives, or without it for undefined. */
 function editAt(
   value: string,
-  path: readonly string[],
+  path: readonly (string | null)[],
   depth: number,
   put: () => string | undefined,
   create: boolean,
   mode: Mode,
 ): string {
-  const step = path[depth] as string;
+  const step = path[depth] ?? null;
+  if (step === null) throw new RowError('22004', `path element at position ${depth + 1} is null`);
   const isLast = depth === path.length - 1;
   const members = jsonMembers(value);
   if (members !== undefined) return editMember(members, step, isLast, path, depth, put, create, mode);
@@ -102,7 +96,7 @@ function editMember(
   members: readonly [string, string][],
   name: string,
   isLast: boolean,
-  path: readonly string[],
+  path: readonly (string | null)[],
   depth: number,
   put: () => string | undefined,
   create: boolean,

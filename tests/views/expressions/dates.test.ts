@@ -206,12 +206,12 @@ describePostgres('dates, times and intervals', (database) => {
   it('are computed, read and printed as PostgreSQL does', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fromTemplates(templates, pools), { minLength: 500, maxLength: 500 }),
+        fc.array(fromTemplates(templates, pools), { minLength: 300, maxLength: 300 }),
         async (expressions) => {
           expect(await differences(database, expressions)).toEqual([]);
         },
       ),
-      { numRuns: 4, endOnFailure: true },
+      { numRuns: 3, endOnFailure: true },
     );
   });
 });
