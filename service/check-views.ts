@@ -1,6 +1,7 @@
 import type { ViewConfig } from '../config/config.ts';
 import type { CheckResult } from '../model/source.ts';
 import type { BoundView } from '../views/plan/plan.ts';
+import { costlyJoins } from '../views/plan/costly-joins.ts';
 import { loadSqlParser } from '../views/sql/bind.ts';
 import { bindAll } from './bind-views.ts';
 import type { DescribedTables } from './describe-tables.ts';
@@ -34,15 +35,28 @@ export async function* checkViews(
     } else if (error) {
       yield problem(subject, error);
     } else {
-      const columns = bound.find((view) => view.name === name)?.columns.map((column) => column.name) ?? [];
+      const view = bound.find((candidate) => candidate.name === name);
+      const columns = view?.columns.map((column) => column.name) ?? [];
       yield {
         level: 'ok',
         subject,
         message: `gives ${columns.join(', ')} from ${(sources.get(name) ?? []).join(', ') || 'constants'}`,
       };
+      if (view !== undefined) yield* costs(view);
     }
   }
   return bound;
+}
+
+function* costs({ name, plan }: BoundView): Generator<CheckResult> {
+  for (const { left, right } of costlyJoins(plan)) {
+    yield {
+      level: 'warning',
+      subject: `${name}: sql`,
+      message: `joins ${left.join(', ') || 'constants'} and ${right.join(', ') || 'constants'} by no equality`,
+      fix: 'A change of a row on one side is compared with every row on the other. Add an equality, or keep one side small.',
+    };
+  }
 }
 
 /** An error as a line of `check`. */

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { inputsOf } from '../../../views/plan/columns.ts';
+import { costlyJoins } from '../../../views/plan/costly-joins.ts';
 import { splitCondition } from '../../../views/plan/join-keys.ts';
 import type { Plan } from '../../../views/plan/plan.ts';
 import { bindView, loadSqlParser } from '../../../views/sql/bind.ts';
@@ -137,6 +138,17 @@ describe('a plan', () => {
     ['has its constants computed', 'SELECT id FROM emp WHERE 1 + 1 = 2 AND id > 2 * 3', 'filter[emp(id)]'],
   ])('%s', (_, sql, expected) => {
     expect(shape(planOf(sql))).toBe(expected);
+  });
+
+  it.each([
+    [
+      'SELECT e.id, p.id AS p FROM emp e JOIN pay p ON p.amount > e.salary',
+      [{ left: ['shop.public.emp'], right: ['shop.public.pay'] }],
+    ],
+    ['SELECT e.id, p.id AS p FROM emp e JOIN pay p ON p.emp = e.id AND p.amount > e.salary', []],
+    ['SELECT id FROM emp WHERE salary > (SELECT avg(salary) FROM emp)', []],
+  ])('tells which of its joins compare every row: %s', (sql, expected) => {
+    expect(costlyJoins(planOf(sql))).toEqual(expected);
   });
 
   it('has a CTE that is used twice once', () => {
