@@ -129,12 +129,15 @@ describe('the type of a column', () => {
   });
 });
 
+/** A number of so many digits, from 0 on. */
+function digits(most: number, width: number): fc.Arbitrary<string> {
+  return fc.nat(most).map((value) => String(value).padStart(width, '0'));
+}
+
 describe('a time in the usual form', () => {
   it.each(['timestamptz', 'timestamp'])('is what the input function of %s makes of it', (type) => {
     const hasZone = type === 'timestamptz';
     const { input } = present(table('t', { at: type }).columns[0], 'a column');
-    const digits = (most: number, width: number): fc.Arbitrary<string> =>
-      fc.nat(most).map((value) => String(value).padStart(width, '0'));
     const parts = fc.tuple(
       digits(9999, 4),
       digits(13, 2),
