@@ -5,6 +5,8 @@ import { isSpecial, Numeric, numeric, numericNaN, overflow, powerOfTen, signOf, 
 /** Limits of numeric.c: significant digits of a result that has endless many, and digits after the point of any such result. */
 const minSignificantDigits = 16;
 const maxDisplayScale = 1000;
+/** Digits of a power that are worked out exactly: beyond what a result can have. */
+const longestPower = 400_000;
 
 export function divideNumeric(a: Numeric, b: Numeric): Numeric {
   if (isSpecial(a) || isSpecial(b)) return divideSpecial(a, b);
@@ -118,6 +120,9 @@ export function powerNumeric(base: Numeric, exponent: Numeric): Numeric {
   if (base.unscaled === 0) {
     if (power < 0) throw zeroNegativePower();
     return power === 0 ? numeric(powerOfTen(scale), scale) : new Numeric(0, scale);
+  }
+  if (digitsOf(base).length * Math.abs(power) > longestPower) {
+    throw new RowError('0A000', `power() with an exponent of ${power} is not supported in views`);
   }
   const size = BigInt(base.unscaled) ** BigInt(Math.abs(power));
   const sizeScale = base.scale * Math.abs(power);

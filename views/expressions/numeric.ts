@@ -26,12 +26,15 @@ const maxSafe = Number.MAX_SAFE_INTEGER;
 /** 10^0 … 10^15, which are safe. */
 const smallPowers: readonly number[] = Array.from({ length: 16 }, (_, power) => 10 ** power);
 const bigPowers: bigint[] = [1n];
+/** Larger ones are rare, and made when they are asked for. */
+const rememberedPowers = 1100;
 
 export const numericNaN = new Numeric(NaN, 0);
 export const numericInfinity = new Numeric(Infinity, 0);
 export const numericMinusInfinity = new Numeric(-Infinity, 0);
 
 export function powerOfTen(power: number): bigint {
+  if (power > rememberedPowers) return 10n ** BigInt(power);
   for (let known = bigPowers.length; known <= power; known++) {
     bigPowers.push((bigPowers[known - 1] as bigint) * 10n);
   }
@@ -219,8 +222,8 @@ function shorten(value: Numeric, scale: number, round: boolean): Numeric {
     if (drop === 0) return value;
     return numeric(unscaledAt(value, scale), scale);
   }
-  // Before the point: nothing can be left of a value that is far smaller than the unit.
-  if (drop > maxWeightDigits + maxScale + 1) return new Numeric(0, resultScale);
+  // Nothing is left of a value that has fewer digits than are dropped.
+  if (drop > 16 && String(unscaled).length < drop) return new Numeric(0, resultScale);
   const unit = powerOfTen(drop);
   const big = BigInt(unscaled);
   let whole = big / unit;

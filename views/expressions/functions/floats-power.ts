@@ -4,8 +4,8 @@ import { RowError } from '../expression.ts';
 const exactExponents = 1100;
 
 /**
- * power() of doubles, rounded correctly for whole exponents: what a C library prints. For other exponents there are no two C libraries
- * that agree on the last digit; the result may differ there from PostgreSQL's.
+ * power() of doubles, rounded correctly for whole exponents. No two C libraries agree on every last digit: PostgreSQL's may be
+ * another one, rarely for whole exponents.
  */
 export function powerFloat(base: number, exponent: number): number {
   if (base === 1 || exponent === 0) return 1;

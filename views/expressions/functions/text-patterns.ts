@@ -10,6 +10,8 @@ type Matcher = (text: string) => boolean;
 export const patternOperators: readonly FunctionDefinition[] = [
   ...likes(['text', 'text']),
   ...likes(['bpchar', 'text']),
+  define('~~', ['bytea', 'bytea'], 'bool', bytesLike, { mayFail: true }),
+  define('!~~', ['bytea', 'bytea'], 'bool', (hex: string, by: string) => !bytesLike(hex, by), { mayFail: true }),
   ...matches('~', '!~', (source) => regexMatcher(source, '')),
   ...matches('~*', '!~*', (source) => regexMatcher(source, 'i')),
 ];
@@ -25,6 +27,15 @@ function likes(args: readonly ArgType[]): FunctionDefinition[] {
     pattern('~~*', args, insensitiveLike, true),
     pattern('!~~*', args, insensitiveLike, false),
   ];
+}
+
+/** Each byte is a character. */
+function bytesLike(hex: string, by: string): boolean {
+  return likeMatcher(latin(by))(latin(hex));
+}
+
+function latin(hex: string): string {
+  return Buffer.from(hex.slice(2), 'hex').toString('latin1');
 }
 
 function insensitiveLike(text: string): Matcher {
