@@ -59,11 +59,13 @@ export class SortedBag implements Bag, Chunk {
     else if (chunk.rows.length < chunkRowsMin) this.#merge(chunks, at);
   }
 
+  /** Joins the chunk with a neighbour when they are small enough, at the latest when it is empty: no chunk ever is. */
   #merge(chunks: Chunk[], at: number): void {
     const left = at === 0 ? 0 : at - 1;
     const first = chunks[left] as Chunk;
     const second = chunks[left + 1] as Chunk;
-    if (first.rows.length + second.rows.length > chunkRowsMax / 2) return;
+    const isEmpty = first.rows.length === 0 || second.rows.length === 0;
+    if (!isEmpty && first.rows.length + second.rows.length > chunkRowsMax / 2) return;
     first.rows = first.rows.concat(second.rows);
     first.weights = first.weights.concat(second.weights);
     chunks.splice(left + 1, 1);
