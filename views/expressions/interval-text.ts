@@ -6,11 +6,11 @@ import {
   infiniteInterval,
   intervalFields,
   isFiniteInterval,
-  Interval,
   minusInfiniteInterval,
   newInterval,
   roundEven,
 } from './interval.ts';
+import type { Interval } from './interval.ts';
 import { fractionText } from './timestamp-text.ts';
 
 /** Intervals as PostgreSQL prints (IntervalStyle postgres) and reads them: `1 year 2 mons -3 days +04:05:06.789`. */
@@ -76,7 +76,7 @@ export function parseInterval(text: string, fields: number = allIntervalFields):
   if (tokens.length === 0) throw parts.invalid();
   addTokens(tokens, parts, fields);
   const value = parts.interval();
-  return ago ? newInterval(-value.months, -value.days, -value.micros as Micros) : value;
+  return ago ? newInterval(-value.months, -value.days, -value.micros) : value;
 }
 
 const tokenForm =

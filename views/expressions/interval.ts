@@ -74,12 +74,11 @@ export function compareIntervals(a: Interval, b: Interval): number {
 
 export function negateInterval(value: Interval): Interval {
   if (!isFiniteInterval(value)) return value.months > 0 ? minusInfiniteInterval : infiniteInterval;
-  return newInterval(-value.months, -value.days, -value.micros as Micros);
+  return newInterval(-value.months, -value.days, -value.micros);
 }
 
 export function addIntervals(a: Interval, b: Interval): Interval {
-  const finite = isFiniteInterval(a);
-  if (!finite || !isFiniteInterval(b)) {
+  if (!isFiniteInterval(a) || !isFiniteInterval(b)) {
     const sum = a.months + b.months;
     if (Number.isNaN(sum)) throw outOfRange();
     return sum > 0 ? infiniteInterval : minusInfiniteInterval;

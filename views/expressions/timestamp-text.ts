@@ -151,17 +151,6 @@ export function fractionText(fraction: number): string {
   return `.${digits}`;
 }
 
-/** `hh:mm:ss[.f]±hh[:mm[:ss]]`, `offset` in seconds east of UTC. */
-export function writeZoneOffset(offset: number): string {
-  const size = Math.abs(offset);
-  const seconds = size % 60;
-  const minutes = Math.floor(size / 60) % 60;
-  const sign = offset < 0 ? '-' : '+';
-  const hours = `${sign}${two[Math.floor(size / 3600)] as string}`;
-  if (seconds !== 0) return `${hours}:${two[minutes] as string}:${two[seconds] as string}`;
-  return minutes === 0 ? hours : `${hours}:${two[minutes] as string}`;
-}
-
 /** Any text that PostgreSQL takes for a date. */
 export function parseDate(text: string): Days {
   return parseDateTime(text, 'date').days;

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { present } from '../../../base/assert.ts';
 import { fixedOf } from '../../../views/expressions/aggregates/exact-float.ts';
@@ -68,6 +68,10 @@ function collected(fn: AggregateFunction, rows: readonly Value[][]): Value {
 
 const collation = new Set(['text', 'bpchar', 'varchar']);
 
+function literal(text: string | null): string {
+  return text === null ? 'NULL' : `'${text.replaceAll("'", "''")}'`;
+}
+
 function asSql({ name, types, rows }: Group): string {
   const columns = types.map((type, index) => {
     const spelled = sqlName(type);
@@ -75,7 +79,6 @@ function asSql({ name, types, rows }: Group): string {
     return `c${index}::${spelled}${collate}`;
   });
   const nothing = types.map(() => ', NULL').join('');
-  const literal = (text: string | null): string => (text === null ? 'NULL' : `'${text.replaceAll("'", "''")}'`);
   const values =
     rows.length === 0
       ? `SELECT 1${nothing} WHERE false`

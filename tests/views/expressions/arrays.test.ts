@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
 import { arrayItems, printArray, readArray } from '../../../views/expressions/array-text.ts';
 import { recordPrinter } from '../../../views/expressions/composite-text.ts';
@@ -11,19 +11,27 @@ import { fromTemplates } from './templates.ts';
 
 const pools: Record<string, readonly string[]> = {
   ints: [
-    ...['array[1,2,null,3]', "'{}'::int[]", 'null::int[]', 'array[[1,2],[3,4]]', "'[0:1]={5,6}'::int[]", 'array[1]'],
-    ...['array[3,2,1]', 'array[null]::int[]', 'array[[1,2]]', 'array[5,6]', "'[2:3][0:1]={{1,2},{3,4}}'::int[]"],
+    'array[1,2,null,3]',
+    "'{}'::int[]",
+    'null::int[]',
+    'array[[1,2],[3,4]]',
+    "'[0:1]={5,6}'::int[]",
+    'array[1]',
+    'array[3,2,1]',
+    'array[null]::int[]',
+    'array[[1,2]]',
+    'array[5,6]',
+    "'[2:3][0:1]={{1,2},{3,4}}'::int[]",
   ],
   texts: [`array['a','b c',null,'NULL','','x"y\\']`, "array['é,','{x}']", "'{}'::text[]", `'{ a , "b c" }'::text[]`],
   numerics: ['array[1.0,1.00,2.5]', "array[1.5,'NaN']::numeric[]"],
   others: [
-    ...[
-      'array[true,false,null]',
-      "array[date '2026-01-31']",
-      "array[row(1,'a'),row(2,null)]",
-      "array[1.5::float8,'NaN']",
-    ],
-    ...["array[timestamp '2026-01-31 12:00']", "array[interval '1 day']"],
+    'array[true,false,null]',
+    "array[date '2026-01-31']",
+    "array[row(1,'a'),row(2,null)]",
+    "array[1.5::float8,'NaN']",
+    "array[timestamp '2026-01-31 12:00']",
+    "array[interval '1 day']",
   ],
   any: ['{{ints}}', '{{texts}}', '{{numerics}}', '{{others}}'],
   int: ['1', '3', '9', 'null::int'],

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 /**
  * Expressions from templates: `{{name}}` stands for one of the texts of that pool, each time another. Pools may name other pools.

@@ -41,7 +41,7 @@ function numericVariance(kind: Kind, isSample: boolean): LinearAggregate {
       }
       const sum = numericSum(state, at);
       const squares = numericSum(state, at + numericSumSlots);
-      if (!Number.isFinite(Number(signOf(squares))) || isInfinite(squares) || isInfinite(sum)) return 'NaN';
+      if (Number.isNaN(signOf(squares)) || isInfinite(squares) || isInfinite(sum)) return 'NaN';
       const count = new Numeric(rows, 0);
       const spread = subtractNumeric(multiplyNumeric(count, squares), multiplyNumeric(sum, sum));
       if (compareNumeric(spread, new Numeric(0, 0)) <= 0) return '0';

@@ -220,7 +220,7 @@ const textArrays = new ArrayEditor({ kind: 'array', element: sqlScalar('text') }
 function split(text: string | null, delimiter: string | null, nulls: string | null): string | null {
   if (text === null) return null;
   if (text === '') return '{}';
-  const parts = delimiter === null ? [...text] : delimiter === '' ? [text] : text.split(delimiter);
+  const parts = delimiter === null ? Array.from(text) : delimiter === '' ? [text] : text.split(delimiter);
   return textArrays.list(parts.map((part) => (part === nulls ? null : part)));
 }
 

@@ -21,7 +21,6 @@ import {
 } from '../date-trunc.ts';
 import {
   ageBetween,
-  Interval,
   isFiniteInterval,
   justifyDays,
   justifyHours,
@@ -33,6 +32,7 @@ import {
 import { timestamptzToChar, intervalToChar, timestampToChar } from '../to-char.ts';
 import { toDate, toTimestamp } from '../to-timestamp.ts';
 import { localTime, utcTime } from '../time-zone.ts';
+import type { Interval } from '../interval.ts';
 import { midnight, timestampOfUnix } from './dates.ts';
 import { define } from './definition.ts';
 import type { ArgType, FunctionDefinition } from './definition.ts';
@@ -109,8 +109,11 @@ const makers: readonly FunctionDefinition[] = [
       checked(utcTime(zone, makeTimestamp(year, month, day, hour, minute, second))),
   ),
   ...[0, 1, 2, 3, 4, 5, 6].map((count) =>
-    failing('make_interval', new Array<ArgType>(count).fill('int4'), 'interval', (...parts: number[]) =>
-      makeInterval(parts),
+    failing(
+      'make_interval',
+      Array.from({ length: count }, (): ArgType => 'int4'),
+      'interval',
+      (...parts: number[]) => makeInterval(parts),
     ),
   ),
   failing(

@@ -56,8 +56,8 @@ function element(json: string, index: number): string | undefined {
 
 /** A scalar of jsonb is kept as an array of one. */
 function jsonbElement(json: string, index: number): string | undefined {
-  const first = json.charCodeAt(0);
-  if (first === 0x5b || first === 0x7b) return jsonElement(json, index);
+  const start = json.charCodeAt(0);
+  if (start === 0x5b || start === 0x7b) return jsonElement(json, index);
   return index === 0 || index === -1 ? json : undefined;
 }
 
