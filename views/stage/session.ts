@@ -1,18 +1,16 @@
 import { TidemarkError } from '../../base/errors.ts';
 import type { Frontier, LogWriter, Piece } from '../../model/log.ts';
-import { vectorKey, viewTopic, viewsStream } from '../port.ts';
+import { vectorKey, viewsStream } from '../port.ts';
 import type { PublishedVector, StageOptions, ViewStatus } from '../port.ts';
 import type { StateStore } from '../state/port.ts';
+import { Publisher } from './publisher.ts';
 import { SourceFeed } from './source-feed.ts';
-import { fingerprint, fingerprints, openState } from './state-folder.ts';
+import { fingerprint, openState } from './state-folder.ts';
 import type { StateMeta } from './state-folder.ts';
 import { Stepper } from './stepper.ts';
-import type { SteppedView } from './stepper.ts';
 
 /** State is committed this often, when it has changed and unless so much has changed that it is due before. */
 const persistMs = 1_000;
-/** A position without results is published at once when nothing else is at hand, and else this often. */
-const markMs = 100;
 /** Longest wait for what wakes by itself. */
 const idleMs = 60_000;
 const keyHint =
@@ -32,12 +30,10 @@ const none: Frontier = { seq: 0, position: null, timeMs: 0 };
  */
 export class Session {
   readonly stepper: Stepper;
-  /** Number of the newest step handed to the log. */
-  step = 0;
   readonly #options: StageOptions;
   readonly #store: StateStore;
   readonly #writer: LogWriter;
-  readonly #onProgress: () => void;
+  readonly #publisher: Publisher;
   #feeds: SourceFeed[];
   readonly #fingerprint: string;
   /** Null once what was published equals the results. */
@@ -46,15 +42,10 @@ export class Session {
   #isOpen = false;
   /** The state cannot follow its source any more. */
   #isLost = false;
-  #markDue = false;
-  #markedAt = -Infinity;
   #stateDue = false;
   #persistedAt: number;
   /** Up to where the inputs are contained in the state committed last. */
   #persisted: (readonly [string, number])[] = [];
-  /** Views whose topics hold their results, and those that the next commit makes so. */
-  readonly #shown = new Set<string>();
-  readonly #newlyShown = new Set<string>();
 
   private constructor(
     options: StageOptions,
@@ -66,10 +57,8 @@ export class Session {
     this.#options = options;
     this.#store = opened.store;
     this.#writer = writer;
-    this.#onProgress = onProgress;
     this.#fingerprint = fingerprint(options);
     this.#persistedAt = options.clock.monotonic();
-    this.step = writer.last.seq;
     this.stepper = new Stepper(options, opened.store, writer);
     const topics = new Map<string, Set<string>>();
     for (const { stream, relation } of this.stepper.inputs.values()) {
@@ -87,10 +76,10 @@ export class Session {
       return [stream, log.frontier(stream)];
     });
     this.#silent = { target: new Map(target), isExact };
-    if (meta === null) this.stepper.start();
-    for (const { name } of this.stepper.views) {
-      if (log.state(viewsStream).has(`consistent:${viewTopic(name)}`)) this.#shown.add(name);
-    }
+    const { stepper } = this;
+    const parts = { store: opened.store, writer, stepper, feeds: [...this.#feeds] };
+    this.#publisher = new Publisher(options, parts, onProgress);
+    if (meta === null) stepper.start();
   }
 
   /** Opens the state, a new one if `isFresh`. */
@@ -113,6 +102,7 @@ export class Session {
 
   /** Works until the signal is aborted (true), or until the state must be made anew (false). */
   async run(signal: AbortSignal): Promise<boolean> {
+    this.#forgetCursors();
     for (const feed of this.#feeds) feed.open(signal);
     for (;;) {
       if (this.#silent !== null && !this.#isOpen && this.#hasCaughtUp()) await this.#catchUp();
@@ -123,14 +113,14 @@ export class Session {
       if (pieces === null) break;
       await this.#take(feed, from, pieces);
       if (this.#isLost) return false;
-      if (this.#isOpen) await this.#store.relieve?.();
-      else if (this.#isPersistDue()) await this.#persist();
+      await this.#doWhatIsDue();
     }
     if (!signal.aborted) {
       throw new TidemarkError('LOG_CLOSED', 'the log that views read has ended', { place: { source: viewsStream } });
     }
-    this.#mark();
-    if (!this.#isOpen) await this.#persist();
+    if (this.#isOpen) return true;
+    if (this.#silent === null) this.#publisher.mark();
+    await this.#persist();
     await this.#store.flushed();
     return true;
   }
@@ -140,9 +130,14 @@ export class Session {
     await this.#store.close();
   }
 
-  /** Whether the view's topic holds its result. */
+  /** Number of the newest step handed to the log. */
+  get step(): number {
+    return this.#publisher.step;
+  }
+
+  /** Whether the view's topic holds its result, or will when the view's key is unique again. */
   isConsistent(view: string): boolean {
-    return this.#silent === null && this.#shown.has(view);
+    return this.#silent === null && this.#publisher.isShown(view);
   }
 
   status(): ViewStatus[] {
@@ -193,14 +188,10 @@ export class Session {
     const { clock } = this.#options;
     const now = clock.monotonic();
     const dues: number[] = [];
-    if (this.#markDue && this.#silent === null) dues.push(this.#markedAt + markMs);
+    if (this.#silent === null) dues.push(this.#publisher.markAtMs);
     if (this.#stateDue && !this.#isOpen) dues.push(this.#persistedAt + persistMs);
     const dueMs = Math.min(...dues) - now;
-    if (dueMs <= 0) {
-      this.#mark();
-      if (this.#isPersistDue()) await this.#persist();
-      return;
-    }
+    if (dueMs <= 0) return this.#doWhatIsDue();
     const over = new AbortController();
     const end = (): void => over.abort();
     signal.addEventListener('abort', end);
@@ -233,13 +224,13 @@ export class Session {
       this.stepper.take(pieces.slice(0, end), isGathered, publish);
       this.#isOpen = false;
       this.#stateDue = true;
-      if (publish) await this.#publish(isGathered, startMs);
+      if (publish) await this.#publisher.publishStep(isGathered, startMs);
     }
     if (end < pieces.length) {
       this.stepper.take(pieces.slice(end), publish, publish);
       this.#isOpen = true;
     }
-    if (feed.reached.position !== from.position) this.#markDue = true;
+    if (feed.reached.position !== from.position) this.#publisher.markDue = true;
   }
 
   /** The source gives a sum of transactions that goes past the published vector: what is different from the topics must be found. */
@@ -266,86 +257,33 @@ export class Session {
   async #catchUp(): Promise<void> {
     const silent = this.#silent;
     this.#silent = null;
-    for (const view of this.stepper.views) view.wasHeld = this.stepper.isHeld(view.name);
     if (silent?.isExact === true) {
       for (const feed of this.#feeds) {
         const target = silent.target.get(feed.stream);
         if (target?.seq === feed.reached.seq) feed.reached = { ...target, timeMs: feed.reached.timeMs };
       }
+      for (const view of this.stepper.views) view.wasHeld = this.stepper.isHeld(view.name);
       return;
     }
-    const startMs = this.#options.clock.monotonic();
-    const isFirst = this.stepper.views.some(({ name, wasHeld }) => !wasHeld && !this.#shown.has(name));
-    for (const view of this.stepper.views) if (!view.wasHeld) await this.#publishDifferences(view);
-    this.stepper.changes.flush();
-    if (isFirst || this.stepper.changes.any) this.#commit(startMs);
-    else this.#markDue = true;
+    await this.#publisher.publishAll(this.#options.clock.monotonic());
   }
 
-  /** Publishes the results of the step that has been taken. */
-  async #publish(isGathered: boolean, startMs: number): Promise<void> {
-    const { changes, views } = this.stepper;
-    for (const view of views) {
-      const isHeld = this.stepper.isHeld(view.name);
-      if (isGathered) await this.#drain(view.output.settle(view.encoder, view.wasHeld || isHeld ? null : changes));
-      if (view.wasHeld && !isHeld) await this.#publishDifferences(view);
-      view.wasHeld = isHeld;
-    }
-    changes.flush();
-    if (changes.any) this.#commit(startMs);
-    else this.#markDue = true;
-  }
-
-  async #publishDifferences(view: SteppedView): Promise<void> {
+  /** What no state on disk waits for must not be kept for it. */
+  #forgetCursors(): void {
     const { log } = this.#options;
-    await this.#writer.durable();
-    await view.published.load(log, async () => this.#store.relieve?.());
-    await this.#drain(view.published.differences(this.stepper.changes));
-    if (!this.#shown.has(view.name)) this.#newlyShown.add(view.name);
+    const read = new Set(this.#store.kind === 'disk' ? this.#feeds.map(({ stream }) => stream) : []);
+    for (const stream of log.streams()) if (!read.has(stream)) log.registerCursor(stream, viewsStream, null);
   }
 
-  /** Runs a generator to its end, with pauses for those who take what it makes. */
-  async #drain(parts: Generator<void>): Promise<void> {
-    let count = 0;
-    for (let part = parts.next(); part.done !== true; part = parts.next()) {
-      if (++count % 500 !== 0) continue;
-      await this.#writer.drained();
+  async #doWhatIsDue(): Promise<void> {
+    if (this.#isOpen) {
       await this.#store.relieve?.();
+      return;
     }
-  }
-
-  #commit(startMs: number): void {
-    const { report, clock } = this.#options;
-    const { changes } = this.stepper;
-    const state: Record<string, string> = { [vectorKey]: JSON.stringify(this.#vector()) };
-    const seq = this.#writer.last.seq + 1;
-    for (const name of this.#newlyShown) {
-      this.#shown.add(name);
-      state[`consistent:${viewTopic(name)}`] = JSON.stringify({ seq });
-    }
-    this.#newlyShown.clear();
-    const info = { position: this.#position(), commitTimeMs: this.#timeMs(), snapshot: false, txId: '', state };
-    this.step = this.#writer.commit(info);
-    this.#markDue = false;
-    const seconds = (clock.monotonic() - startMs) / 1000;
-    report({ type: 'view.step', seq: this.step, seconds, changes: changes.total });
-    changes.committed();
-    this.#onProgress();
-  }
-
-  /** Says how far the inputs have come when there are no results. */
-  #mark(): void {
-    if (!this.#markDue || this.#silent !== null || this.#isOpen) return;
-    this.#markDue = false;
-    this.#markedAt = this.#options.clock.monotonic();
-    const state = { [vectorKey]: JSON.stringify(this.#vector()) };
-    this.#writer.mark({ position: this.#position(), timeMs: this.#timeMs(), state });
-    this.#onProgress();
-  }
-
-  #isPersistDue(): boolean {
-    if (this.#isOpen || !this.#stateDue) return false;
-    return this.#store.isFull === true || this.#options.clock.monotonic() - this.#persistedAt >= persistMs;
+    const now = this.#options.clock.monotonic();
+    if (this.#silent === null && this.#publisher.markAtMs <= now) this.#publisher.mark();
+    const isPersistDue = this.#store.isFull === true || now - this.#persistedAt >= persistMs;
+    if (this.#stateDue && isPersistDue) await this.#persist();
   }
 
   /** Commits state, behind the results that it led to. */
@@ -367,25 +305,6 @@ export class Session {
       this.#store.kind === 'disk' ? this.#feeds.map(({ stream, reached }) => [stream, reached.seq]) : [];
     this.#stateDue = false;
     this.#persistedAt = this.#options.clock.monotonic();
-  }
-
-  #vector(): PublishedVector {
-    const { log } = this.#options;
-    const points = this.#feeds.map(({ stream, reached: { seq, position } }) => [stream, { seq, position }] as const);
-    const sources = Object.fromEntries(points.toSorted(([a], [b]) => (a < b ? -1 : 1)));
-    return { epoch: log.epoch, sources, views: fingerprints(this.#options) };
-  }
-
-  #position(): string {
-    const known = this.#feeds.flatMap(({ stream, reached }) =>
-      reached.position === null ? [] : [[stream, reached.position] as const],
-    );
-    return this.#options.formatPosition(Object.fromEntries(known));
-  }
-
-  #timeMs(): number {
-    const newest = Math.max(0, ...this.#feeds.map(({ reached }) => reached.timeMs));
-    return newest === 0 ? this.#options.clock.now() : newest;
   }
 }
 

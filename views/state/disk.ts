@@ -8,15 +8,15 @@ import type { Arrangement, ArrangementSpec, Records, StateStore } from './port.t
 export interface DiskStoreOptions {
   /** Folder of the LMDB environment; made when it does not exist. */
   readonly path: string;
-  /** About the bytes of rows and records that are kept in memory. Default 64 MiB. */
+  /** About the bytes of rows and records that are kept in memory. Default 32 MiB. */
   readonly cacheBytes?: number;
-  /** Entries that may differ from disk before `relieve` writes them. Default 12,000. */
+  /** Entries that may differ from disk before `relieve` writes them. Default 8,000. */
   readonly dirtyMax?: number;
 }
 
-const cacheBytesDefault = 64 * 1024 * 1024;
+const cacheBytesDefault = 32 * 1024 * 1024;
 /** A write holds a page of 4 KiB for each entry in the worst case (keys that lie far apart), besides the entries themselves. */
-const dirtyMaxDefault = 12_000;
+const dirtyMaxDefault = 8_000;
 const removeAtATime = 2_000;
 
 /** State 0 is the store's own; its keys: */
