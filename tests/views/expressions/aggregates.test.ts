@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { present } from '../../../base/assert.ts';
 import { fixedOf } from '../../../views/expressions/aggregates/exact-float.ts';
+import { compileRow } from '../../../views/expressions/compile.ts';
 import { RowError } from '../../../views/expressions/expression.ts';
 import type { AggregateFunction, Expression } from '../../../views/expressions/expression.ts';
 import { callAggregate } from '../../../views/expressions/resolve.ts';
@@ -261,4 +262,48 @@ it('repeat a row in what is put together as often as it is there', () => {
     ];
     expect(present(collect, name)(rows)).toBe(expected);
   }
+});
+
+describePostgres('aggregates over floats and rows', (database) => {
+  it('have the variance of PostgreSQL but for its rounding', async () => {
+    const samplesOfFloats = ['1', '2.5', '-3.25', '1e10', '0.1', '1e-7', '12345.678'];
+    for (const name of ['variance', 'var_pop', 'stddev', 'stddev_pop', 'avg', 'sum']) {
+      for (const count of [1, 2, 5, 7]) {
+        const rows = samplesOfFloats.slice(0, count).map((text) => [text]);
+        const one: Group = { name, types: scalarTypes('float8'), rows, gone: [['7e5'], ['-0.3']] };
+        const [postgres = ''] = await postgresAnswers(database, [asSql(one)]);
+        const own = here(one);
+        if (postgres === 'NULL') expect(own).toBe('NULL');
+        else expect(Math.abs(Number(own) - Number(postgres))).toBeLessThanOrEqual(Math.abs(Number(postgres)) * 1e-12);
+      }
+    }
+  });
+
+  it('put rows into JSON as PostgreSQL lays them out', async () => {
+    const types = scalarTypes('int4', 'text', 'timestamptz');
+    const rows = [
+      ['1', 'a "b"', '2026-01-31 12:00:00+00'],
+      ['2', null, null],
+    ];
+    const fields = types.map((type, id): Expression => ({ kind: 'column', id, type }));
+    const names = ['id', 'name', 'at'];
+    const record: SqlType = {
+      kind: 'record',
+      fields: types.map((type, index) => ({ name: names[index] ?? '', type })),
+    };
+    const layout = new Map(types.map((_, index) => [index, index]));
+    for (const name of ['json_agg', 'jsonb_agg', 'array_agg']) {
+      const row: Expression = { kind: 'row', fields, type: record };
+      const call = callAggregate(name, [row], { id: 99, distinct: false, order: [], filter: null }, 0);
+      const argument = compileRow(call.args, layout);
+      const values = rows.map((texts) =>
+        texts.map((text, index) => (text === null ? null : valueOf(text, present(types[index], 'type')))),
+      );
+      const result = present(call.fn.collect, name)(values.map((value) => ({ args: argument(value), weight: 1 })));
+      const [postgres] = await postgresAnswers(database, [
+        `SELECT ${name}(t) FROM (VALUES (1, 'a "b"', timestamptz '2026-01-31 12:00Z'), (2, NULL, NULL)) AS t(id, name, at)`,
+      ]);
+      expect(result).toBe(postgres);
+    }
+  });
 });
