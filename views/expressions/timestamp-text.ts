@@ -40,7 +40,17 @@ export function readTimestamptz(text: string): Micros {
 /** Microseconds since midnight, up to those of 24:00:00. */
 export function readTime(text: string): number {
   const time = isoTime(text, 0, text.length);
-  return time < 0 ? parseDateTime(text, 'time').time : time;
+  return time < 0 ? readLongTime(text) : time;
+}
+
+/** MySQL's times go from -838:59:59 to 838:59:59. */
+function readLongTime(text: string): number {
+  const match = /^(-?)(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?$/.exec(text);
+  if (match === null) return parseDateTime(text, 'time').time;
+  const [, sign, hours, minutes, seconds, fraction = ''] = match;
+  const size =
+    ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1_000_000 + Number(fraction.padEnd(6, '0'));
+  return sign === '-' ? -size : size;
 }
 
 function readIso(text: string, end: number, type: 'timestamp' | 'timestamptz'): Micros {
@@ -134,11 +144,12 @@ function dateText(year: number): string {
 
 /** `hh:mm:ss`, and the fraction without trailing zeros. */
 export function writeTime(micros: number): string {
+  if (micros < 0) return `-${writeTime(-micros)}`;
   const seconds = Math.floor(micros / 1_000_000);
   const fraction = micros - seconds * 1_000_000;
   const minutes = Math.floor(seconds / 60);
   const hours = Math.floor(minutes / 60);
-  const text = `${two[hours] as string}:${two[minutes - hours * 60] as string}:${two[seconds - minutes * 60] as string}`;
+  const text = `${two[hours] ?? hours}:${two[minutes - hours * 60] as string}:${two[seconds - minutes * 60] as string}`;
   return fraction === 0 ? text : text + fractionText(fraction);
 }
 

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
+import { readTime, writeTime } from '../../../views/expressions/timestamp-text.ts';
 import { loadSqlParser } from '../../../views/sql/bind.ts';
 import { describePostgres } from '../../servers/suite.ts';
 import { answerOf, differences } from './select-list.ts';
@@ -263,6 +264,12 @@ describePostgres('dates, times and intervals', (database) => {
       { numRuns: 3, endOnFailure: true },
     );
   });
+});
+
+it('carry the times of MySQL, which go beyond a day and below zero', () => {
+  for (const text of ['838:59:59', '-838:59:59', '-00:00:00.5', '100:00:00.000001', '24:00:01']) {
+    expect(writeTime(readTime(text))).toBe(text);
+  }
 });
 
 it('refuse words whose meaning depends on the clock', () => {
