@@ -1,3 +1,4 @@
+import { present } from '../../base/assert.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { ByteWriter } from '../../model/json-writer.ts';
 import { rowJsonEncoder } from '../../model/json.ts';
@@ -7,7 +8,9 @@ import type { Engine } from '../engine.ts';
 import { valueOf } from '../expressions/text.ts';
 import { viewsStream } from '../port.ts';
 import type { LookupAnswer, Stage, StageOptions, ViewStatus } from '../port.ts';
+import { typeName } from '../type.ts';
 import type { Value } from '../value.ts';
+import type { SteppedView } from './stepper.ts';
 import { Session } from './session.ts';
 
 /** The stage over a deployment's views; see `Stage`. Nothing is opened before `run`. */
@@ -79,19 +82,7 @@ class ViewStage implements Stage {
       });
     }
     const { output, table, encoder } = found;
-    const { columns } = output.view;
-    if (table.key.length === 0 || table.key.length !== key.length) {
-      const names = table.key.map((at) => columns[at]?.name).join(', ');
-      throw new TidemarkError('REQUEST_INVALID', `view '${view}' is not looked up by ${key.length} values`, {
-        hint: names === '' ? 'It has no key: declare one.' : `Its key is (${names}).`,
-      });
-    }
-    const row: Value[] = columns.map(() => null);
-    for (const [index, at] of table.key.entries()) {
-      const type = columns[at]?.type;
-      if (type !== undefined) row[at] = valueOf(key[index] ?? '', type);
-    }
-    const result = output.lookup(row);
+    const result = output.lookup(keyRow(found, key));
     if (result === null) return { seq: session.step, row: null };
     const packed = new ChangeWriter(1024);
     encoder.writeRow(result, packed);
@@ -108,4 +99,26 @@ class ViewStage implements Stage {
   #progressed(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** A row of NULLs but for the key. REQUEST_INVALID for a key that is none of the view's. */
+function keyRow({ name, table, output }: SteppedView, key: readonly string[]): Value[] {
+  const { columns } = output.view;
+  if (table.key.length === 0 || table.key.length !== key.length) {
+    const names = table.key.map((at) => columns[at]?.name).join(', ');
+    throw new TidemarkError('REQUEST_INVALID', `view '${name}' is not looked up by ${key.length} values`, {
+      hint: names === '' ? 'It has no key: declare one.' : `Its key is (${names}).`,
+    });
+  }
+  const row: Value[] = columns.map(() => null);
+  for (const [index, at] of table.key.entries()) {
+    const column = present(columns[at], 'a key column');
+    const text = key[index] ?? '';
+    const isInteger = ['int2', 'int4', 'int8'].includes(column.type.kind === 'scalar' ? column.type.name : '');
+    if (isInteger && !/^-?\d{1,20}$/.test(text)) {
+      throw new TidemarkError('REQUEST_INVALID', `'${text}' is not a ${typeName(column.type)}, as ${column.name} is`);
+    }
+    row[at] = valueOf(text, column.type);
+  }
+  return row;
 }

@@ -12,6 +12,8 @@ import type { StateStore } from '../state/port.ts';
 
 /** Raised when state that an older program wrote is not to be read any more. */
 const formatVersion = 1;
+/** 0xbeefc0de, near the beginning of each of its files. */
+const lmdbMagic = Buffer.from([0xde, 0xc0, 0xef, 0xbe]);
 
 /** What a commit of state says of itself. */
 export interface StateMeta {
@@ -38,12 +40,28 @@ export async function openState(options: StageOptions, isUsable: (meta: StateMet
   if (options.state === 'memory') return { store: new MemoryStore(), meta: null };
   await files.makeDirectory(directory);
   const path = join(directory, 'state');
+  // State is a function of the log: one that cannot be read is made anew like one that is gone.
+  if (await isDamaged(files, path)) await removeState(files, directory);
   const store = await DiskStore.open({ path });
   const meta = store.meta === null ? null : (JSON.parse(store.meta) as StateMeta);
   if (meta !== null && isUsable(meta)) return { store, meta };
   await store.close();
   await removeState(files, directory);
   return { store: await DiskStore.open({ path }), meta: null };
+}
+
+/** LMDB crashes on a file that is none of its own. */
+async function isDamaged(files: Files, path: string): Promise<boolean> {
+  const data = join(path, 'data.mdb');
+  if (!(await files.exists(data))) return false;
+  const file = await files.open(data, 'read');
+  try {
+    const head = Buffer.alloc(64);
+    const length = await file.read(head, 0);
+    return length > 0 && head.indexOf(lmdbMagic) < 0;
+  } finally {
+    await file.close();
+  }
 }
 
 async function removeState(files: Files, directory: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { loadSqlParser } from '../../../views/sql/bind.ts';
@@ -81,6 +81,31 @@ describe('the stage', () => {
     feed.delete(people, { id: '1' }).commit();
     await harness.caughtUp();
     expect(await harness.rows('people_names')).toEqual([{ id: '2', name: 'Bob' }]);
+  });
+
+  it('makes state anew that is damaged', async () => {
+    await start(names);
+    await harness.stop();
+    await writeFile(join(harness.directory, 'views', 'state', 'data.mdb'), Buffer.alloc(65_536, 0x2a));
+    harness.start([names]);
+    feed.delete(people, { id: '1' }).commit();
+    await harness.caughtUp();
+    expect(await harness.rows('people_names')).toEqual([{ id: '2', name: 'Bob' }]);
+  });
+
+  it('refuses to look up what is no key of a view', async () => {
+    const stage = await start(names, { name: 'keyless', sql: 'SELECT place FROM visits' });
+    const refused = (key: string[], view = 'people_names'): unknown => {
+      try {
+        return stage.lookup(view, key);
+      } catch (error) {
+        return error instanceof Error ? error.message : error;
+      }
+    };
+    expect(refused(['1', '2'])).toBe("view 'people_names' is not looked up by 2 values");
+    expect(refused(['Ada'])).toBe("'Ada' is not a bigint, as id is");
+    expect(refused(['9'.repeat(20)])).toEqual({ seq: 1, row: null });
+    expect(refused(['x'], 'keyless')).toBe("view 'keyless' is not looked up by 1 values");
   });
 
   it('gives the same rows without state on disk', async () => {
