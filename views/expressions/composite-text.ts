@@ -54,35 +54,50 @@ export function mapArrayText(
   const open = text.indexOf('{');
   const bounds = open < 0 ? '' : text.slice(0, open).trim();
   if (open < 0 || (bounds !== '' && !/^(\[[+-]?\d+(:[+-]?\d+)?\])+\s*=$/.test(bounds))) return undefined;
-  const at = { index: open };
-  const mapped = mapItems(text, at, delimiters, leaf);
-  return mapped === undefined || text.slice(at.index).trim() !== '' ? undefined : bounds + mapped;
+  const reading: Reading = { text, index: open, delimiters, leaf, lengths: [], leafDepth: -1 };
+  const mapped = mapItems(reading, 0);
+  return mapped === undefined || text.slice(reading.index).trim() !== '' ? undefined : bounds + mapped;
 }
 
-function mapItems(
-  text: string,
-  at: { index: number },
-  delimiters: { readonly from: string; readonly to: string },
-  leaf: (text: string) => string,
-): string | undefined {
+interface Reading {
+  readonly text: string;
+  index: number;
+  readonly delimiters: { readonly from: string; readonly to: string };
+  readonly leaf: (text: string) => string;
+  /** Items at each depth, which are as many in each array of it. */
+  readonly lengths: number[];
+  /** The depth at which elements stand; there is only one. */
+  leafDepth: number;
+}
+
+function mapItems(reading: Reading, depth: number): string | undefined {
+  const { text, delimiters, lengths } = reading;
   const items: string[] = [];
-  at.index++;
+  reading.index++;
   for (;;) {
-    skipSpaces(text, at);
-    const character = text[at.index];
+    skipSpaces(text, reading);
+    const character = text[reading.index];
     if (character === undefined) return undefined;
     if (character === '}' && items.length === 0) {
-      at.index++;
+      reading.index++;
       return '{}';
     }
-    const item = character === '{' ? mapItems(text, at, delimiters, leaf) : mapItem(text, at, delimiters, leaf);
+    const item = character === '{' ? mapItems(reading, depth + 1) : mapElement(reading, depth);
     if (item === undefined) return undefined;
     items.push(item);
-    skipSpaces(text, at);
-    const after = text[at.index++];
-    if (after === '}') return `{${items.join(delimiters.to)}}`;
+    skipSpaces(text, reading);
+    const after = text[reading.index++];
+    if (after === '}') break;
     if (after !== delimiters.from) return undefined;
   }
+  lengths[depth] ??= items.length;
+  return lengths[depth] === items.length ? `{${items.join(delimiters.to)}}` : undefined;
+}
+
+function mapElement(reading: Reading, depth: number): string | undefined {
+  if (reading.leafDepth < 0) reading.leafDepth = depth;
+  if (reading.leafDepth !== depth) return undefined;
+  return mapItem(reading.text, reading, reading.delimiters, reading.leaf);
 }
 
 function mapItem(

@@ -60,8 +60,13 @@ export function sqlOf(sql: Sql): string {
     case 'coalesce':
       return `coalesce(${sql.args.map(sqlOf).join(', ')})`;
     case 'cast':
-      return `CAST(${sqlOf(sql.arg)} AS ${sql.type}${sql.typmods ? `(${sql.typmods.join(', ')})` : ''})`;
+      return `CAST(${sqlOf(sql.arg)} AS ${typeText(sql.type, sql.typmods)})`;
   }
+}
+
+function typeText(type: string, typmods: readonly number[] = []): string {
+  const fit = typmods.length > 0 ? `(${typmods.join(', ')})` : '';
+  return type.endsWith('[]') ? `${type.slice(0, -2)}${fit}[]` : `${type}${fit}`;
 }
 
 function quoted(text: string | null): string {
@@ -156,7 +161,8 @@ export function bound(sql: Sql, row: Value[]): Expression {
         0,
       );
     case 'cast': {
-      const { type, typmod } = typeFromName([sql.type], sql.typmods ?? [], 0, 0);
+      const name = sql.type.replace('[]', '');
+      const { type, typmod } = typeFromName([name], sql.typmods ?? [], sql.type.endsWith('[]') ? 1 : 0, 0);
       return castTo(bound(sql.arg, row), type, 'explicit', 0, typmod);
     }
   }

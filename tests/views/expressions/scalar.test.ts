@@ -24,6 +24,61 @@ describePostgres('scalar expressions', (database) => {
     );
   });
 
+  it('cast arrays element by element as PostgreSQL does', async () => {
+    const arrays = [
+      '{}',
+      '{1}',
+      '{1,NULL,3}',
+      '{{1,2},{3,4}}',
+      '[0:1]={5,6}',
+      '{ 7 , "8" }',
+      '{1.50}',
+      '{a b,"c\\"d"}',
+      '{',
+      '{1,{2}}',
+      '{"NULL"}',
+      '{99999}',
+      '{abcdef}',
+      '{,}',
+    ];
+    const element = fc.constantFrom(
+      'int2[]',
+      'int8[]',
+      'numeric[]',
+      'float8[]',
+      'text[]',
+      'varchar[]',
+      'bpchar[]',
+      'bool[]',
+    );
+    const cast = fc
+      .tuple(
+        fc.constantFrom(...arrays),
+        element,
+        fc.constantFrom('', 'text', 'int4[]', 'numeric[]', 'text[]', 'fitted'),
+        fc.boolean(),
+      )
+      .map(([text, type, to, typed]): Sql => {
+        const literal: Sql = { kind: 'literal', text };
+        const arg: Sql = typed
+          ? { kind: 'cast', arg: { kind: 'cast', arg: literal, type: 'text' }, type }
+          : { kind: 'cast', arg: literal, type };
+        if (to === 'fitted') return { kind: 'cast', arg, type: 'varchar[]', typmods: [2] };
+        return to === '' ? arg : { kind: 'cast', arg, type: to };
+      });
+    await fc.assert(
+      fc.asyncProperty(fc.array(cast, { minLength: 300, maxLength: 300 }), async (expressions) => {
+        const wanted = await oracleAnswers(database, expressions);
+        for (const [index, sql] of expressions.entries()) {
+          const answer = present(wanted[index], 'answer');
+          const got = answerOf(sql);
+          if (!bothRefuse(answer, got)) expect({ sql: sqlOf(sql), ...got }).toEqual({ sql: sqlOf(sql), ...answer });
+        }
+      }),
+      { numRuns: 3, endOnFailure: true },
+    );
+  });
+
   it('raise numbers to whole powers as PostgreSQL does', async () => {
     const numbers = fc.constantFrom(
       '0',

@@ -9,7 +9,7 @@ import type { Value } from '../../value.ts';
 const symbols = ['<', '<=', '>', '>='] as const;
 const integerNames = ['int2', 'int4', 'int8'] as const;
 
-/** `=`, `<>`, `<`, `<=`, `>`, `>=` of every type whose order is known here; dates, json and arrays have theirs beside their types. */
+/** `=`, `<>`, `<`, `<=`, `>`, `>=` of every type whose order is known here; dates, json, arrays and records have theirs elsewhere. */
 export const comparisonOperators: readonly FunctionDefinition[] = [
   // Integers are canonical: number and bigint never stand for the same one, and JavaScript orders them together.
   ...integerNames.flatMap((left) => integerNames.flatMap((right) => inlineComparisons(left, right))),
@@ -27,7 +27,6 @@ export const comparisonOperators: readonly FunctionDefinition[] = [
   // Enums and whatever else is carried as text: its order is not known.
   defineInline('=', ['other', 'other'], 'bool', (a, b) => `${a} === ${b}`, { isEquality: true }),
   defineInline('<>', ['other', 'other'], 'bool', (a, b) => `${a} !== ${b}`),
-  ...recordComparisons(),
 ];
 
 export const comparisonFunctions: readonly FunctionDefinition[] = [extreme('greatest', 1), extreme('least', -1)];
@@ -84,30 +83,6 @@ function orderBy(type: ArgType, compare: (a: never, b: never) => number): Functi
     define('>', [type, type], 'bool', (a: never, b: never) => compare(a, b) > 0),
     define('>=', [type, type], 'bool', (a: never, b: never) => compare(a, b) >= 0),
   ];
-}
-
-/** Whole rows that are not written as ROW(…): field by field, NULL being equal to NULL and greater than everything else. */
-function recordComparisons(): FunctionDefinition[] {
-  const tests: readonly (readonly [string, (order: number) => boolean])[] = [
-    ['=', (order) => order === 0],
-    ['<>', (order) => order !== 0],
-    ['<', (order) => order < 0],
-    ['<=', (order) => order <= 0],
-    ['>', (order) => order > 0],
-    ['>=', (order) => order >= 0],
-  ];
-  return tests.map(([symbol, test]) =>
-    definePolymorphic(
-      symbol,
-      ['record', 'record'],
-      'bool',
-      ([type]) => {
-        const compare = type === undefined ? () => 0 : comparatorOf(type);
-        return (a: Value, b: Value) => test(compare(a, b));
-      },
-      { isEquality: symbol === '=' },
-    ),
-  );
 }
 
 /** GREATEST and LEAST: of the arguments that are not NULL; the first of several equal ones. */
