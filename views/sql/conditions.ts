@@ -1,6 +1,6 @@
 import { castTo } from '../expressions/resolve.ts';
 import { sqlScalar, typeName } from '../type.ts';
-import { and, columnsIn, uses } from '../plan/expressions.ts';
+import { and, uses } from '../plan/expressions.ts';
 import { withSubqueries } from './context.ts';
 import { isUntyped } from './constants.ts';
 import { locationOf } from './node.ts';
@@ -69,9 +69,4 @@ export function filter(input: Plan, conditions: readonly Expression[]): Plan {
 function conjunctsOf(node: Node): Node[] {
   if ('BoolExpr' in node && node.BoolExpr.boolop === 'AND_EXPR') return (node.BoolExpr.args ?? []).flatMap(conjunctsOf);
   return [node];
-}
-
-/** Whether an expression is the same for all rows. */
-export function isConstant(e: Expression): boolean {
-  return columnsIn(e).size === 0;
 }

@@ -25,10 +25,11 @@ export class Grouping {
   /** Columns of FROM, which an expression over groups cannot use. */
   readonly #rows: Set<ColumnId>;
 
-  constructor(from: From, input: Plan, keys: readonly Expression[], view: ViewContext) {
+  constructor(from: From, input: Plan, keys: readonly Expression[], sink: AggregateSink, view: ViewContext) {
     this.#from = from;
     this.#view = view;
     this.#rows = idsOf(input);
+    for (const { plan } of sink.subqueries) for (const { id } of plan.columns) this.#rows.add(id);
     for (const key of keys) this.#add(key);
   }
 

@@ -71,3 +71,15 @@ function leastLocation(value: unknown): number {
     'location' in value && typeof value.location === 'number' && value.location >= 0 ? value.location : Infinity;
   return Object.values(value).reduce<number>((least, child) => Math.min(least, leastLocation(child)), own);
 }
+
+/** Whether two trees say the same, wherever they are written. */
+export function sameTree(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'object' || a === null || typeof b !== 'object' || b === null) return a === b;
+  const left = Object.entries(a).filter(([name]) => !isPlace(name));
+  const right = new Map(Object.entries(b).filter(([name]) => !isPlace(name)));
+  return left.length === right.size && left.every(([name, value]) => sameTree(value, right.get(name)));
+}
+
+function isPlace(name: string): boolean {
+  return name === 'location' || name.startsWith('rexpr_list_') || name.startsWith('list_');
+}

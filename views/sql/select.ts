@@ -1,10 +1,10 @@
-import { sameExpression } from '../plan/expressions.ts';
+import { columnsIn, sameExpression } from '../plan/expressions.ts';
 import { bindCondition, filtered } from './conditions.ts';
 import { typed } from './constants.ts';
 import { withSubqueries } from './context.ts';
 import { bindFrom } from './from.ts';
 import { Grouping } from './grouping.ts';
-import { locationOf, textsOf, unsupported } from './node.ts';
+import { locationOf, sameTree, textsOf, unsupported } from './node.ts';
 import { sortByOf, sortKey } from './order.ts';
 import { finish } from './output.ts';
 import { SqlError } from './sql-error.ts';
@@ -46,7 +46,8 @@ export function bindSelectCore(select: SelectStmt, context: SelectContext): Boun
     const input = withSubqueries(rows, subqueries);
     return finish({ select, input, targets, order, distinctOn, view: context.view, ordered: from.order ?? [] });
   }
-  const grouping = new Grouping(from, rows, keys, context.view);
+  moveBelow(subqueries, sink, keys);
+  const grouping = new Grouping(from, rows, keys, sink, context.view);
   const over = (e: Expression): Expression => grouping.over(e);
   const grouped = {
     targets: targets.map((target) => ({ ...target, expression: over(target.expression) })),
@@ -74,6 +75,15 @@ export function bindSelectCore(select: SelectStmt, context: SelectContext): Boun
     view: context.view,
     ordered: [],
   });
+}
+
+/** Subqueries of the SELECT list by which rows are grouped have to be there before they are. */
+function moveBelow(subqueries: Subquery[], sink: AggregateSink, keys: readonly Expression[]): void {
+  const used = columnsIn(...keys);
+  for (const subquery of subqueries.filter(({ plan }) => plan.columns.some(({ id }) => used.has(id)))) {
+    subqueries.splice(subqueries.indexOf(subquery), 1);
+    sink.subqueries.push(subquery);
+  }
 }
 
 function bindWhere(select: SelectStmt, from: From, scope: Scope, { view, ctes }: SelectContext): Plan {
@@ -105,7 +115,9 @@ function ordinalOrName(node: Node, targets: readonly Target[], context: Expressi
   const ordinal = targetOfOrdinal(node, targets, 'GROUP BY');
   if (ordinal !== undefined) return ordinal.expression;
   const name = simpleName(node);
-  if (name === undefined) return undefined;
+  // The same expression written again, which for a subquery can be told from the text alone.
+  if (name === undefined)
+    return targets.find(({ node: target }) => target !== null && sameTree(target, node))?.expression;
   if (context.scope.columns.some((column) => column.name === name)) return undefined;
   return targetOfName(name, targets, 'GROUP BY', locationOf(node))?.expression;
 }

@@ -14,6 +14,8 @@ export interface Target {
   /** The literal as written when it has no type of its own (`expression` is it as text). */
   readonly untyped: Expression | null;
   readonly location: number;
+  /** As written; null for what `*` stands for. */
+  readonly node: Node | null;
 }
 
 export function bindTargets(list: readonly Node[] | undefined, context: ExpressionContext): Target[] {
@@ -28,7 +30,9 @@ function bindTarget(target: ResTarget, context: ExpressionContext): Target[] {
   if (stars !== undefined) return stars;
   const bound = context.view.expression(val, context);
   const name = target.name ?? (val === undefined ? '?column?' : (nameOf(val) ?? '?column?'));
-  return [{ name, expression: typed(bound, location), untyped: isUntyped(bound) ? bound : null, location }];
+  return [
+    { name, expression: typed(bound, location), untyped: isUntyped(bound) ? bound : null, location, node: val ?? null },
+  ];
 }
 
 /** `*`, `t.*` and `(t).*`. */
@@ -37,7 +41,7 @@ function starOf(node: Node, context: ExpressionContext, location: number): Targe
   const make = (name: string, expression: Expression): Target => {
     const own = { ...expression };
     context.view.places.set(own, location);
-    return { name, expression: own, untyped: null, location };
+    return { name, expression: own, untyped: null, location, node: null };
   };
   let names: string[];
   if ('A_Indirection' in node && node.A_Indirection.indirection?.some((step) => 'A_Star' in step) === true) {
