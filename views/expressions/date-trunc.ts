@@ -19,18 +19,19 @@ const timeUnits = new Map([
 ]);
 
 export function truncateTimestamp(field: string, micros: Micros): Micros {
-  return truncate(field, micros, 'timestamp without time zone');
+  return checkTimestamp(truncate(field, micros, 'timestamp without time zone'));
 }
 
 /** In UTC, which is the session's zone. */
 export function truncateTimestamptz(field: string, micros: Micros): Micros {
-  return truncate(field, micros, 'timestamp with time zone');
+  return checkTimestamp(truncate(field, micros, 'timestamp with time zone'));
 }
 
 export function truncateInZone(field: string, micros: Micros, zone: string): Micros {
-  return utcTime(zone, truncate(field, localTime(zone, micros), 'timestamp with time zone'));
+  return checkTimestamp(utcTime(zone, truncate(field, localTime(zone, micros), 'timestamp with time zone')));
 }
 
+/** Without a look at the range: a local time may be beyond it where the moment is not. */
 function truncate(field: string, micros: Micros, type: string): Micros {
   if (micros === Infinity || micros === -Infinity) return micros;
   const unit = truncationUnit(field, type);
@@ -45,7 +46,7 @@ function truncate(field: string, micros: Micros, type: string): Micros {
     return joinDays(days, time - (time % size));
   }
   const days = dayOf(micros);
-  if (unit === 'week') return checkTimestamp(joinDays(days - ((dayOfWeek(days) + 6) % 7), 0));
+  if (unit === 'week') return joinDays(days - ((dayOfWeek(days) + 6) % 7), 0);
   if (!dateUnits.has(unit)) throw unitUnsupported(field, type);
   const { year, month } = civilOf(days, civil);
   switch (unit) {
@@ -54,7 +55,7 @@ function truncate(field: string, micros: Micros, type: string): Micros {
     case 'quarter':
       return joinDays(daysOf(year, month - ((month - 1) % 3), 1), 0);
     default:
-      return checkTimestamp(joinDays(daysOf(firstYear(unit, year), 1, 1), 0));
+      return joinDays(daysOf(firstYear(unit, year), 1, 1), 0);
   }
 }
 
