@@ -46,7 +46,10 @@ async function fuzz(client: Client): Promise<void> {
   const oracle = await OracleServer.on(client);
   const seen = new Map<string, number>();
   for (let seed = first; seed < first + Number(values.cases) && performance.now() < deadline; seed++) {
+    const started = performance.now();
     const found = await runSeed(seed, oracle, statistics);
+    if (performance.now() - started > 10_000)
+      console.log(`seed ${seed} took ${Math.round(performance.now() - started)} ms`);
     if (found === null) continue;
     process.exitCode = 1;
     const gist = `${found.failure.kind} ${found.failure.message.split('\n', 1)[0]?.replaceAll(/\d+/g, '0')}`;

@@ -152,14 +152,18 @@ export class ExpressionMaker {
   #compound(type: string, scope: Scope, depth: number): Sql {
     const chance = this.#chance;
     const rare = type === 'bool' ? 0.3 : 1;
-    const kind = chance.weighted({
-      template: 70,
-      case: 9 * rare,
-      coalesce: 7 * rare,
-      nullif: 3 * rare,
-      extreme: 3 * rare,
-      subquery: 10,
-    });
+    // Keys of JSON objects must not be NULL.
+    const plain = type === 'text_key' || type === 'jsonb_object';
+    const kind = plain
+      ? 'template'
+      : chance.weighted({
+          template: 70,
+          case: 9 * rare,
+          coalesce: 7 * rare,
+          nullif: 3 * rare,
+          extreme: 3 * rare,
+          subquery: 10,
+        });
     const go = (of: string): Sql => this.value(of, scope, depth);
     if (kind === 'subquery' && scope.subqueries) {
       const made = this.#subquery(type, scope, depth);

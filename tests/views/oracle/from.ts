@@ -139,7 +139,7 @@ export class FromMaker {
       left: 32,
       right: 8,
       full: 8,
-      cross: this.#big ? 0 : 3,
+      cross: this.#big || items.length > 1 ? 0 : 3,
       lateral: options.depth > 0 && !this.#big ? 7 : 0,
       series: 3,
       unnest: 3,
@@ -186,12 +186,14 @@ export class FromMaker {
     }
     const equalities: Sql[] = chance.some(pairs, chance.maybe(0.2) ? 2 : 1).map(([left, right]) => {
       const other =
-        full || this.#big || chance.maybe(0.92) ? ' = ' : chance.of([' < ', ' >= ', ' <> ', ' IS NOT DISTINCT FROM ']);
+        full || this.#big || items.length > 1 || chance.maybe(0.85)
+          ? ' = '
+          : chance.of([' < ', ' >= ', ' <> ', ' IS NOT DISTINCT FROM ']);
       const shifted = left.type === 'int4' && !full && chance.maybe(0.1) ? ' + 1' : '';
       return sequence(left.sql, shifted, other, right.sql);
     });
     if (chance.maybe(full ? 0.08 : 0.25)) equalities.push(extra());
-    if (!full && !this.#big && chance.maybe(0.03))
+    if (!full && !this.#big && items.length === 1 && chance.maybe(0.05))
       return sequence('(', list(equalities, { separator: ' OR ' }), ' OR ', extra(), ')');
     return list(equalities, { separator: ' AND ' });
   }

@@ -35,7 +35,7 @@ export class OracleServer {
 
   static async on(client: Client): Promise<OracleServer> {
     await client.query(
-      `SET jit = off; SET plan_cache_mode = force_generic_plan; SET TimeZone = 'UTC'; SET synchronous_commit = off; SET statement_timeout = '20s'`,
+      `SET jit = off; SET plan_cache_mode = force_generic_plan; SET TimeZone = 'UTC'; SET synchronous_commit = off; SET statement_timeout = '5s'`,
     );
     // Row types of the case's own tables are not among them: a whole row.
     const { rows } = await client.query<{ oid: string; name: string }>(

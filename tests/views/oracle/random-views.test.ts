@@ -8,6 +8,8 @@ import { OracleServer } from './oracle-server.ts';
 const seeded = process.env['TIDEMARK_VIEWS_SEED'];
 const first = Number(seeded ?? Math.floor(Math.random() * 1e9));
 const cases = seeded === undefined ? 200 : 1;
+/** A machine that is busy with other things is let off with fewer. */
+const longestMs = 90_000;
 
 describePostgres('views', (database) => {
   beforeAll(loadSqlParser);
@@ -15,12 +17,13 @@ describePostgres('views', (database) => {
   it(`answer as PostgreSQL does, for random queries after each of random transactions (seeds from ${first})`, async () => {
     const server = await OracleServer.on(await database.connect());
     const statistics = newStatistics();
-    for (let seed = first; seed < first + cases; seed++) {
+    const until = performance.now() + longestMs;
+    for (let seed = first; seed < first + cases && performance.now() < until; seed++) {
       const found = await runSeed(seed, server, statistics);
       if (found !== null) expect.fail(`seed ${seed}\n${await explain(found.test, found.failure, server)}`);
     }
     // A generator whose queries are refused, or have no rows, proves nothing.
-    expect(statistics.queries).toBeGreaterThan(cases * 4);
-    expect(statistics.rows).toBeGreaterThan(cases * 20);
+    expect(statistics.queries).toBeGreaterThan(statistics.cases * 4);
+    expect(statistics.rows).toBeGreaterThan(statistics.cases * 20);
   }, 240_000);
 });
