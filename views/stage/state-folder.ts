@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { present } from '../../base/assert.ts';
 import type { Files } from '../../base/files.ts';
 import type { Frontier } from '../../model/log.ts';
+import { visit } from '../plan/columns.ts';
 import type { BoundView } from '../plan/plan.ts';
 import { viewTopic } from '../port.ts';
 import type { StageOptions } from '../port.ts';
@@ -76,7 +77,7 @@ export function fingerprints({ views, relations }: StageOptions): Record<string,
     const used = views.filter((other) => other === view || scans(view, viewTopic(other.name)));
     const columns = [...relations]
       .filter(([relation]) => scans(view, relation))
-      .map(([, { key, columns: all }]) => [key, all]);
+      .map(([relation, { key, columns: all }]) => [...key, ...positionsRead(view, relation)].map((at) => all[at]));
     const parts = used.map((other) => (other === view ? definition(view) : (found[other.name] ?? definition(other))));
     found[view.name] = hashOf(JSON.stringify([formatVersion, parts, columns]));
   }
@@ -90,6 +91,14 @@ export function fingerprint(options: StageOptions): string {
 
 function scans(view: BoundView, relation: string): boolean {
   return definition(view).includes(`"relation":${JSON.stringify(relation)}`);
+}
+
+function positionsRead({ plan }: BoundView, relation: string): Set<number> {
+  const positions = new Set<number>();
+  visit(plan, (node) => {
+    if (node.kind === 'scan' && node.relation === relation) for (const at of node.positions) positions.add(at);
+  });
+  return positions;
 }
 
 const definitions = new WeakMap<BoundView, string>();

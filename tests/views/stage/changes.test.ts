@@ -2,6 +2,8 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { loadSqlParser } from '../../../views/sql/bind.ts';
+import type { Table } from '../../../model/table.ts';
+import { fingerprints } from '../../../views/stage/state-folder.ts';
 import { StageHarness, table } from './harness.ts';
 import type { Feeder, ViewText } from './harness.ts';
 
@@ -221,6 +223,18 @@ describe('the stage', () => {
     await harness.caughtUp();
     expect(await harness.rows('people_names')).toEqual(expected);
     expect((await harness.commits()).flatMap(({ changes }) => changes)).toHaveLength(5);
+  });
+
+  it('keeps its state when a table gets a column that no view reads', async () => {
+    harness = await StageHarness.create(people);
+    const column = people.columns[1];
+    const [first, second, third] = [
+      people,
+      { ...people, columns: [...people.columns, { ...column, id: 9, name: 'added' }] },
+      { ...people, columns: people.columns.map((one) => (one === column ? { ...one, id: 9 } : one)) },
+    ].map((one) => fingerprints(harness.options([names], { relations: new Map([[people.topic, one as Table]]) })));
+    expect(second).toEqual(first);
+    expect(third).not.toEqual(first);
   });
 
   it('does not put a wrong answer where a column was that is gone', async () => {
