@@ -38,7 +38,7 @@ describe('a view that is kept up to date row by row holds what the query answers
           if (!expected.normalised().equals(bag.normalised())) expect.fail(difference(expected, bag));
         }
       }),
-      { numRuns: 8 },
+      { numRuns: 3 },
     );
   });
 });
