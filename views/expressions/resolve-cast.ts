@@ -16,11 +16,8 @@ import { castPath, isUnknown } from './resolve-types.ts';
 import type { CastPath } from './resolve-types.ts';
 import { textOf, valueOf } from './text.ts';
 
-/**
- * `arg` as a value of `type`; the same expression where nothing is to be done. A literal without a type is read as the type's input function reads it, and
- * becomes a literal of the type. `typmod` is what typeFromName gave.
- */
-export function castTo(
+/** castTo of ./resolve.ts. */
+export function convertTo(
   arg: Expression,
   type: SqlType,
   context: CastContext,
@@ -147,7 +144,7 @@ function valueConversion(from: SqlType, to: SqlType, path: CastPath): ((value: V
       if (to.kind === 'scalar' && inputOf(to) === null) return printed;
       return (value) => inputValue(printed === null ? String(value) : textOf(value, from), to);
     }
-    case 'elements': {
+    default: {
       const item = valueConversion(path.from, path.to, path.path);
       if (item === null) return null;
       const from1 = from.kind === 'array' ? (from.delimiter ?? ',') : ',';

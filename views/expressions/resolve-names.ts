@@ -36,11 +36,8 @@ export function scalarNamed(name: string): SqlType | null {
   return Object.hasOwn(names, name) ? sqlScalar(names[name] as SqlName) : null;
 }
 
-/**
- * A type's name as the parser gives it (`pg_catalog`, `int4`), its modifiers as integers, and the number of `[]` after it. `typmod` is for
- * castTo.
- */
-export function typeFromName(
+/** typeFromName of ./resolve.ts. */
+export function readTypeName(
   qualified: readonly string[],
   typmods: readonly number[],
   dimensions: number,

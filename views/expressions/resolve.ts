@@ -5,19 +5,16 @@ import type { SqlType } from '../type.ts';
 import { branch } from './branch.ts';
 import { callOf, typeId } from './bound-function.ts';
 import type { AggregateCall, ColumnId, Expression, SortKey } from './expression.ts';
-import type { FunctionDefinition } from './functions/definition.ts';
+import type { CastContext, FunctionDefinition } from './functions/definition.ts';
 import { fuseJson, fuseJsonArguments } from './json-fusion.ts';
 import { aggregatesNamed, functionsNamed, operatorsNamed } from './registry.ts';
 import { selectOverload, widerOf } from './resolve-candidates.ts';
 import type { Candidate, Overload } from './resolve-candidates.ts';
-import { castTo } from './resolve-cast.ts';
+import { convertTo } from './resolve-cast.ts';
 import { noFunction, noOperator, refusal } from './resolve-errors.ts';
-import { scalarNamed } from './resolve-names.ts';
+import { readTypeName, scalarNamed } from './resolve-names.ts';
 import { compareRowValues } from './resolve-rows.ts';
 import { isUnknown } from './resolve-types.ts';
-
-export { castTo } from './resolve-cast.ts';
-export { typeFromName } from './resolve-names.ts';
 
 /**
  * Resolution of calls, operators and casts as chapter 10 of PostgreSQL's manual describes it. Arguments are bound expressions, literals
@@ -133,6 +130,33 @@ function castAll(candidate: Candidate<Overload>, args: readonly Expression[], lo
 /** `left = right`, with the implicit casts of both. */
 export function equality(left: Expression, right: Expression, location: number): Expression {
   return callOperator('=', [left, right], location);
+}
+
+/**
+ * `arg` as a value of `type`; the same expression where nothing is to be done. A literal without a type is read as the type's input function reads it, and
+ * becomes a literal of the type. `typmod` is what typeFromName gave.
+ */
+export function castTo(
+  arg: Expression,
+  type: SqlType,
+  context: CastContext,
+  location: number,
+  typmod?: number,
+): Expression {
+  return convertTo(arg, type, context, location, typmod);
+}
+
+/**
+ * A type's name as the parser gives it (`pg_catalog`, `int4`), its modifiers as integers, and the number of `[]` after it. `typmod` is for
+ * castTo.
+ */
+export function typeFromName(
+  qualified: readonly string[],
+  typmods: readonly number[],
+  dimensions: number,
+  location: number,
+): { type: SqlType; typmod?: number } {
+  return readTypeName(qualified, typmods, dimensions, location);
 }
 
 /** The common type of CASE, COALESCE, UNION, VALUES, ARRAY (`what`, for messages: `CASE`, `UNION` …); the caller casts. */

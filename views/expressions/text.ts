@@ -99,9 +99,9 @@ export function float4Text(value: number): string {
   const bits = singleBits[0] as number;
   // Half way to the neighbours on both sides, which a double holds exactly.
   singleBits[0] = bits - 1;
-  const low = (size + (single[0] as number)) / 2;
+  const low = (size + single[0]) / 2;
   singleBits[0] = bits + 1;
-  const above = single[0] as number;
+  const above = single[0];
   const high = Number.isFinite(above) ? (size + above) / 2 : size + (size - low);
   for (let digits = 1; digits < 9; digits++) {
     const text = nearestEven(value, digits);

@@ -41,17 +41,23 @@ function inlineComparisons(left: ArgType, right: ArgType): FunctionDefinition[] 
 
 /** NaN equals itself and is greater than everything else. */
 function floatComparisons(left: ArgType, right: ArgType): FunctionDefinition[] {
-  const equal = (a: string, b: string): string => `${a} === ${b} || (${a} !== ${a} && ${b} !== ${b})`;
-  const less = (a: string, b: string): string => `${a} < ${b} || (${b} !== ${b} && ${a} === ${a})`;
   const args = [left, right];
   return [
-    defineInline('=', args, 'bool', (a, b) => equal(a, b), { isEquality: true }),
-    defineInline('<>', args, 'bool', (a, b) => `!(${equal(a, b)})`),
-    defineInline('<', args, 'bool', (a, b) => less(a, b)),
-    defineInline('<=', args, 'bool', (a, b) => `!(${less(b, a)})`),
-    defineInline('>', args, 'bool', (a, b) => less(b, a)),
-    defineInline('>=', args, 'bool', (a, b) => `!(${less(a, b)})`),
+    defineInline('=', args, 'bool', floatsEqual, { isEquality: true }),
+    defineInline('<>', args, 'bool', (a, b) => `!(${floatsEqual(a, b)})`),
+    defineInline('<', args, 'bool', floatLess),
+    defineInline('<=', args, 'bool', (a, b) => `!(${floatLess(b, a)})`),
+    defineInline('>', args, 'bool', (a, b) => floatLess(b, a)),
+    defineInline('>=', args, 'bool', (a, b) => `!(${floatLess(a, b)})`),
   ];
+}
+
+function floatsEqual(a: string, b: string): string {
+  return `${a} === ${b} || (${a} !== ${a} && ${b} !== ${b})`;
+}
+
+function floatLess(a: string, b: string): string {
+  return `${a} < ${b} || (${b} !== ${b} && ${a} === ${a})`;
 }
 
 function textComparisons(): FunctionDefinition[] {
