@@ -95,7 +95,8 @@ function byUnknowns<T extends Overload>(
   const known = args.filter((type) => !isUnknown(type));
   const [first] = known;
   if (first === undefined || !known.every((type) => sameType(type, first))) return left;
-  const fitting = left.filter(({ declared }) => declared.every((type) => type === null || isImplicit(first, type)));
+  const assumed = args.map(() => first);
+  const fitting = left.filter(({ overload }) => instantiate(overload, assumed) !== null);
   return fitting.length === 1 ? fitting : left;
 }
 
