@@ -220,11 +220,16 @@ describePostgresServer(
           const held = machine.log.frontier(sourceName).position;
           return held !== null && lsnOrder.covers(held, position) && machine.source.status().consistent;
         });
-        const replay = new Replay();
+        const replay = new Replay(sourceName);
         await replay.read(machine.log);
         await oracle.check(replay, { complete: true });
         for (const table of tables) {
-          expectSame('the log', table, await databaseRows(client, table, 'text'), replay.rows(table));
+          expectSame(
+            'the log',
+            table,
+            await databaseRows(client, table, 'text'),
+            replay.rows(`${sourceName}.public.${table}`),
+          );
         }
       });
     });

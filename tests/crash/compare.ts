@@ -5,7 +5,13 @@ import { Difference } from './difference.ts';
 import type { Row } from './replay.ts';
 import { keys } from './schema.ts';
 import type { TableName } from './schema.ts';
+import { views } from './views.ts';
 
+/** Of tables and views. */
+const keyOf: ReadonlyMap<string, readonly string[]> = new Map([
+  ...Object.entries(keys),
+  ...views.map(({ name, key }) => [name, key] as const),
+]);
 const shownMax = 5;
 const shownCharacters = 160;
 
@@ -23,7 +29,7 @@ export async function databaseRows(client: Client, table: TableName, form: 'text
 }
 
 /** Rows of a sink's table; null while there is none. */
-export function sinkRows(db: DatabaseSync, table: TableName): Row[] | null {
+export function sinkRows(db: DatabaseSync, table: string): Row[] | null {
   if (db.prepare(`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?`).get(table) === undefined) return null;
   const statement = db.prepare(`SELECT * FROM "${table}"`);
   statement.setReadBigInts(true);
@@ -56,7 +62,7 @@ export function asJson(rows: readonly Row[]): Row[] {
 }
 
 /** Fails with the first rows that differ. Columns are compared by name; both sides must have the same. */
-export function expectSame(what: string, table: TableName, expected: readonly Row[], actual: readonly Row[]): void {
+export function expectSame(what: string, table: string, expected: readonly Row[], actual: readonly Row[]): void {
   const left = byKey(table, expected, `${what}: the database`);
   const right = byKey(table, actual, what);
   const differences: string[] = [];
@@ -76,9 +82,10 @@ export function expectSame(what: string, table: TableName, expected: readonly Ro
   );
 }
 
-function byKey(table: TableName, rows: readonly Row[], what: string): Map<string, Row> {
+function byKey(table: string, rows: readonly Row[], what: string): Map<string, Row> {
   const map = new Map<string, Row>();
-  for (const row of rows) map.set(keys[table].map((name) => row.get(name)).join('|'), row);
+  const key = keyOf.get(table) ?? [];
+  for (const row of rows) map.set(key.map((name) => row.get(name)).join('|'), row);
   if (map.size !== rows.length)
     throw new Difference(`${what}, table ${table}: ${rows.length} rows have ${map.size} keys`);
   return map;

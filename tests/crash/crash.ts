@@ -51,6 +51,7 @@ function summary({
   seq,
   feedCommits,
   rows,
+  views,
   reader,
   counts,
 }: CrashResult): string {
@@ -61,6 +62,8 @@ function summary({
     `load: ${transactions} transactions (${kinds.join(', ')})`,
     `${comparisons} comparisons with the database, ${rows} rows of log and sinks equal in the last; sinks compared with the log after every kill`,
     `log: seq 1 to ${seq} without a gap (${compactions} compactions; ${readAgain} tables asked to be read again), ${matched} transactions in the server's order; feed: ${feedCommits} commits, each once`,
-    `reader: ${reader.polls} polls, ${reader.checked} of them checked, at ${reader.commits} commits; no half transaction`,
+    `views: sinks equal PostgreSQL's answers ${views.compared} times after kills, at ${views.commits} commits; ${views.rows} rows equal in the last comparison; ${views.step} steps, each output once; feed: ${views.feedCommits} commits, each once`,
+    `view state at the kills: ${[...views.standings].map(([standing, count]) => `${standing} ${count}`).join(', ')}`,
+    `reader: ${reader.polls} polls, ${reader.checked} of them checked, at ${reader.commits} commits; views ${reader.viewChecks}, at ${reader.viewCommits} commits; no half transaction`,
   ].join('\n');
 }

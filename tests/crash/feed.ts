@@ -28,15 +28,14 @@ export function checkFeed(path: string, expected: readonly Row[], replay: Replay
   for (const key of wanted) if (!seen.has(key)) throw new Difference(`the feed lacks journal line ${key}`);
   for (const key of seen)
     if (!wanted.has(key)) throw new Difference(`the feed has journal line ${key}, the database has not`);
-  checkCommits(commits, replay);
+  checkCommits(commits, replay, `${sourceName}.public.journal`);
   return commits.length;
 }
 
-/** The first commit is the whole consistent start; from then on each of the log's that touches the table must be there. */
-function checkCommits(commits: readonly number[], replay: Replay): void {
+/** The first commit is the whole consistent start; from then on each of the log's that touches the topic must be there. */
+export function checkCommits(commits: readonly number[], replay: Replay, topic: string): void {
   const start = commits[0] ?? 0;
   const oldest = replay.commits.at(replay.compacted.at(-1)?.before ?? 0)?.seq ?? 0;
-  const topic = `${sourceName}.public.journal`;
   const logged = replay.commits
     .filter(({ seq, topics }) => seq > start && seq >= oldest && topics.has(topic))
     .map(({ seq }) => seq);

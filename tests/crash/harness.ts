@@ -8,6 +8,10 @@ import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { present } from '../../base/assert.ts';
+import { systemClock } from '../../base/clock.ts';
+import { systemFiles } from '../../base/files.ts';
+import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
+import type { Log } from '../../model/log.ts';
 import type { PostgresOptions, PostgresServer } from '../servers/postgres.ts';
 import { removeDirectory, watchOver } from '../servers/process.ts';
 import { connectTo } from '../servers/suite.ts';
@@ -15,11 +19,15 @@ import { randomFrom } from '../simulation/random.ts';
 import { asJson, databaseRows, expectSame, openSink, sinkCursors, sinkRows } from './compare.ts';
 import { Difference } from './difference.ts';
 import { checkFeed } from './feed.ts';
+import { randomLimits } from './limits.ts';
 import { Load } from './load.ts';
 import { Oracle } from './oracle.ts';
 import { Program } from './program.ts';
 import { Replay } from './replay.ts';
 import { configuration, createTables, sourceName, tables } from './schema.ts';
+import type { TableName } from './schema.ts';
+import { ViewRun } from './view-run.ts';
+import type { ViewReport } from './view-run.ts';
 
 export interface CrashOptions {
   readonly kills: number;
@@ -47,6 +55,7 @@ export interface CrashResult {
   readonly compactions: number;
   /** Times that a table was asked to be read again. */
   readonly readAgain: number;
+  readonly views: ViewReport;
   readonly reader: ReaderReport;
   readonly counts: ReadonlyMap<string, number>;
 }
@@ -55,16 +64,26 @@ export interface ReaderReport {
   readonly polls: number;
   readonly checked: number;
   readonly commits: number;
+  /** Looks at the views of a file, all at one commit, and at how many different commits. */
+  readonly viewChecks: number;
+  readonly viewCommits: number;
   readonly unreadable: number;
   readonly violation?: string;
 }
 
 const killAfterMs = { least: 20, most: 2000 };
-/** Share of the kills whose time runs from the start of the process; the others' runs from when it streams. */
-const fromStart = 0.35;
+/** Shares of the kills whose time runs from the start of the process, and from when it has published results; the others' runs from when it streams. */
+const fromStart = 0.3;
+const fromResults = 0.45;
+/** Of those that are to hit the moments between results and state. */
+const afterResultsMs = 300;
+const publishesMs = 20_000;
 const connectedMs = 20_000;
 /** Share of the kills before which a table is asked to be read again. */
 const readAgainShare = 0.4;
+/** Share of the starts before which the load hurries for up to so long, so that much waits to be stepped at once. */
+const burstShare = 0.3;
+const burstMsMax = 1500;
 const caughtUpMs = 180_000;
 
 /** The server to run against: one that streams transactions early. */
@@ -103,9 +122,11 @@ class CrashRun {
   readonly #url: string;
   readonly #random: () => number;
   readonly #load: Load;
-  readonly #replay = new Replay();
+  readonly #replay = new Replay(sourceName);
   #client: Client | null = null;
   #oracle: Oracle | null = null;
+  #views: ViewRun | null = null;
+  readonly #server: PostgresServer;
   #program: Program | null = null;
   #reader: ChildProcess | null = null;
   #readerOutput = '';
@@ -118,6 +139,7 @@ class CrashRun {
   constructor(directory: string, server: PostgresServer, options: CrashOptions) {
     this.#directory = directory;
     this.#options = options;
+    this.#server = server;
     this.#url = server.url();
     this.#random = randomFrom(options.seed);
     this.#load = new Load(this.#url, options.seed);
@@ -129,6 +151,7 @@ class CrashRun {
     this.#client = client;
     await createTables(client);
     this.#oracle = new Oracle(client);
+    this.#views = await ViewRun.create(this.#server, client, this.#directory);
     writeFileSync(join(this.#directory, 'tidemark.yaml'), configuration(this.#url));
     this.#startReader();
     await this.#load.start();
@@ -142,7 +165,9 @@ class CrashRun {
     }
     await this.#compare();
     const reader = await this.#stopReader();
-    if (reader.checked === 0 || this.#oracle.matched === 0) throw new Difference('nothing was there to be compared');
+    const views = this.#views.report();
+    if (reader.checked === 0 || this.#oracle.matched === 0 || views.compared === 0)
+      throw new Difference('nothing was there to be compared');
     return {
       kills: killed,
       comparisons: this.#comparisons,
@@ -153,6 +178,7 @@ class CrashRun {
       rows: this.#rows,
       compactions: this.#compactions,
       readAgain: this.#readAgain,
+      views,
       reader,
       counts: this.#load.counts,
     };
@@ -162,6 +188,7 @@ class CrashRun {
     await this.#program?.end();
     await this.#load.stop().catch(() => undefined);
     await this.#client?.end();
+    await this.#views?.end();
     if (this.#reader?.exitCode === null) {
       const closed = once(this.#reader, 'close');
       this.#reader.kill('SIGKILL');
@@ -170,18 +197,22 @@ class CrashRun {
   }
 
   async #killOnce(number: number): Promise<void> {
+    await this.#burst();
     const program = this.#start();
-    const afterMs = killAfterMs.least + this.#random() * (killAfterMs.most - killAfterMs.least);
-    const counted = this.#random() < fromStart ? 'its start' : 'connecting';
+    const moment = this.#random();
+    const counted = moment < fromStart ? 'its start' : moment < fromStart + fromResults ? 'results' : 'connecting';
+    const mostMs = counted === 'results' ? afterResultsMs : killAfterMs.most;
+    const afterMs = killAfterMs.least + this.#random() * (mostMs - killAfterMs.least);
     const again = this.#random() < readAgainShare ? tables[Math.floor(this.#random() * tables.length)] : undefined;
-    if (counted === 'connecting') {
+    if (counted !== 'its start') {
       await program.connected(connectedMs);
       // The feed of `journal` has each line once, and would have it again.
       if (again !== undefined && again !== 'journal') {
-        program.readAgain(`${sourceName}.public.${again}`);
+        program.readAgain(topicOf(again));
         this.#readAgain++;
       }
     }
+    if (counted === 'results') await program.publishes(publishesMs);
     await delay(afterMs);
     await program.kill();
     this.#compactions += program.compactions;
@@ -192,25 +223,45 @@ class CrashRun {
     );
   }
 
+  /** Load that nobody takes, now and then. */
+  async #burst(): Promise<void> {
+    if (this.#random() >= burstShare) return;
+    this.#load.hurries = true;
+    await delay(this.#random() * burstMsMax);
+    this.#load.hurries = false;
+  }
+
   #start(args: readonly string[] = []): Program {
     const { torn } = this.#options;
-    this.#program = new Program({ directory: this.#directory, torn }, args);
+    const limits = randomLimits(this.#random);
+    this.#program = new Program({ directory: this.#directory, torn, limits }, args);
     return this.#program;
   }
 
   /** What the killed process left: the log is whole and in order, and the sink equals the log at the sink's own position. */
   async #look(): Promise<string> {
     const copy = copyState(this.#directory);
+    const log = await openCopy(copy);
+    try {
+      const seen = await this.#lookAtTables(copy, log);
+      // Without atomic commits they differ, of course; there it is the reader that must find it.
+      if (this.#options.torn) return seen;
+      return `${seen}; ${await this.#views?.look(copy, log)}`;
+    } finally {
+      await log.close();
+      await this.#holdCompaction();
+    }
+  }
+
+  async #lookAtTables(copy: string, log: Log): Promise<string> {
     const db = openSink(join(copy, 'sink.db'));
     try {
       const seq = db === null ? null : commonCursor(db);
-      await this.#replay.readFrom(join(copy, 'log'), seq ?? Infinity);
-      await this.#replay.holdCompaction(join(this.#directory, 'data', 'log'));
+      await this.#replay.read(log, seq ?? Infinity);
       await this.#oracle?.check(this.#replay, { complete: false });
       const newest = `log at seq ${this.#replay.newestSeq}`;
       if (db === null || seq === null) return `${newest}, sinks not filled yet`;
       if (this.#replay.seq !== seq) return `${newest}, sinks at ${seq}`;
-      // Without atomic commits they differ, of course; there it is the reader that must find it.
       if (this.#options.torn) return newest;
       this.#compareSinkWithLog(db);
       return `${newest}, sinks equal it at ${seq}`;
@@ -219,11 +270,17 @@ class CrashRun {
     }
   }
 
+  async #holdCompaction(): Promise<void> {
+    const directory = join(this.#directory, 'data', 'log');
+    await this.#replay.holdCompaction(directory, 'crash test');
+    await this.#views?.holdCompaction(directory);
+  }
+
   #compareSinkWithLog(db: DatabaseSync): void {
     for (const table of tables) {
       const rows = sinkRows(db, table);
       if (rows === null) throw new Difference(`sink ${table} has a cursor and no table`);
-      expectSame('the sink (expected: the log at its cursor)', table, asJson(this.#replay.rows(table)), rows);
+      expectSame('the sink (expected: the log at its cursor)', table, asJson(this.#replay.rows(topicOf(table))), rows);
     }
   }
 
@@ -237,9 +294,25 @@ class CrashRun {
     this.#compactions += program.compactions;
     this.#expectAlive();
     const copy = copyState(this.#directory);
-    await this.#replay.readFrom(join(copy, 'log'));
-    await this.#replay.holdCompaction(join(this.#directory, 'data', 'log'));
-    await this.#oracle?.check(this.#replay, { complete: true });
+    const log = await openCopy(copy);
+    try {
+      await this.#replay.read(log);
+      await this.#oracle?.check(this.#replay, { complete: true });
+      await this.#compareTables(client, copy);
+      await this.#views?.compare(copy, log);
+    } finally {
+      await log.close();
+    }
+    await this.#holdCompaction();
+    this.#comparisons++;
+    this.#load.resume();
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    this.#options.say(
+      `caught up and compared in ${seconds} s: ${this.#rows} rows and ${this.#oracle?.matched} transactions, log at seq ${this.#replay.seq}; views: ${this.#views?.report().rows} rows, step ${this.#views?.report().step}`,
+    );
+  }
+
+  async #compareTables(client: Client, copy: string): Promise<void> {
     const db = openSink(join(copy, 'sink.db'));
     if (db === null) throw new Difference('there is no sink');
     try {
@@ -247,7 +320,7 @@ class CrashRun {
       for (const table of tables) {
         const inLog = await databaseRows(client, table, 'text');
         this.#rows += inLog.length;
-        expectSame('the log', table, inLog, this.#replay.rows(table));
+        expectSame('the log', table, inLog, this.#replay.rows(topicOf(table)));
         expectSame('the sink', table, await databaseRows(client, table, 'json'), sinkRows(db, table) ?? []);
       }
     } finally {
@@ -255,16 +328,10 @@ class CrashRun {
     }
     const journal = await databaseRows(client, 'journal', 'text');
     this.#feedCommits = checkFeed(join(this.#directory, 'feed.ndjson'), journal, this.#replay);
-    this.#comparisons++;
-    this.#load.resume();
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    this.#options.say(
-      `caught up and compared in ${seconds} s: ${this.#rows} rows and ${this.#oracle?.matched} transactions, log at seq ${this.#replay.seq}`,
-    );
   }
 
   #startReader(): void {
-    const reader = spawn(process.execPath, [join(import.meta.dirname, 'reader.ts'), join(this.#directory, 'sink.db')], {
+    const reader = spawn(process.execPath, [join(import.meta.dirname, 'reader.ts'), this.#directory], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     reader.stdout.setEncoding('utf8').on('data', (text: string) => (this.#readerOutput += text));
@@ -296,15 +363,26 @@ function copyState(directory: string): string {
   mkdirSync(copy);
   const log = join(directory, 'data', 'log');
   if (existsSync(log)) cpSync(log, join(copy, 'log'), { recursive: true });
-  for (const name of ['sink.db', 'sink.db-wal']) {
+  const state = join(directory, 'data', 'views', 'state', 'data.mdb');
+  if (existsSync(state)) cpSync(state, join(copy, 'state', 'data.mdb'));
+  for (const name of ['sink.db', 'sink.db-wal', 'views.db', 'views.db-wal']) {
     if (existsSync(join(directory, name))) cpSync(join(directory, name), join(copy, name));
   }
   return copy;
 }
 
-/** The commit that all sinks of the file are at; null while they are being filled one by one. */
+/** Repaired as at a start. */
+async function openCopy(copy: string): Promise<Log> {
+  return openEmbeddedLog({ directory: join(copy, 'log'), files: systemFiles, clock: systemClock });
+}
+
+function topicOf(table: TableName): string {
+  return `${sourceName}.public.${table}`;
+}
+
+/** The commit that all sinks of tables are at; null while they are being filled one by one. */
 function commonCursor(db: DatabaseSync): number | null {
   const cursors = sinkCursors(db);
-  const [seq, ...others] = new Set(cursors.values());
-  return seq !== undefined && others.length === 0 && cursors.size === tables.length ? seq : null;
+  const [seq, ...others] = new Set(tables.map((table) => cursors.get(table)));
+  return seq !== undefined && others.length === 0 ? seq : null;
 }

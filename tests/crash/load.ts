@@ -26,6 +26,8 @@ export class Load {
   #waiting = 0;
   #allWait: () => void = () => undefined;
   #stopped = false;
+  /** No pauses between transactions. */
+  hurries = false;
   #running: Promise<void>[] = [];
   #clients: Client[] = [];
   committed = 0;
@@ -99,7 +101,7 @@ export class Load {
       }
       const kind = this.#kind(random);
       if (await this.#transaction(client, random, { connection, n: next, kind })) next++;
-      await delay(random() * pauseMsMax);
+      await delay(this.hurries ? 0 : random() * pauseMsMax);
     }
   }
 

@@ -6,15 +6,21 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { tailOf } from '../servers/process.ts';
+import { dirtyVariable, persistVariable, stepVariable } from './limits.ts';
+import type { Limits } from './limits.ts';
 
 const root = join(import.meta.dirname, '..', '..');
-const smallLog = join(import.meta.dirname, 'small-log.ts');
+const smallLimits = join(import.meta.dirname, 'small-limits.ts');
+
+const lookEveryMs = 30;
+const answerMs = 2000;
 
 export interface ProgramOptions {
   /** Holds tidemark.yaml and everything that the program writes. */
   readonly directory: string;
   /** Commits in the middle of transactions: the negative control. */
   readonly torn: boolean;
+  readonly limits: Limits;
 }
 
 /** `./tidemark run` as a process of its own; what it says goes to `<directory>/tidemark.log`. */
@@ -27,7 +33,7 @@ export class Program {
   /** Compactions that it has told of. */
   compactions = 0;
 
-  constructor({ directory, torn }: ProgramOptions, args: readonly string[] = []) {
+  constructor({ directory, torn, limits }: ProgramOptions, args: readonly string[] = []) {
     this.#logFile = join(directory, 'tidemark.log');
     const [program, ...before] = torn
       ? [process.execPath, join(import.meta.dirname, 'torn-main.ts')]
@@ -35,7 +41,14 @@ export class Program {
     this.#child = spawn(program, [...before, 'run', '-c', join(directory, 'tidemark.yaml'), ...args], {
       cwd: directory,
       stdio: ['ignore', 'inherit', 'pipe'],
-      env: { ...process.env, NO_COLOR: '1', NODE_OPTIONS: `--import=${pathToFileURL(smallLog).href}` },
+      env: {
+        ...process.env,
+        NO_COLOR: '1',
+        NODE_OPTIONS: `--import=${pathToFileURL(smallLimits).href}`,
+        [persistVariable]: String(limits.persistMs),
+        [stepVariable]: String(limits.stepBytes),
+        [dirtyVariable]: String(limits.dirtyMax),
+      },
     });
     this.#ended = once(this.#child, 'close');
     this.#connected = new Promise((resolve) => {
@@ -61,6 +74,30 @@ export class Program {
       delay(deadlineMs, undefined, { signal: deadline.signal }).catch(() => undefined),
     ]);
     deadline.abort();
+  }
+
+  /** Resolves when it publishes results of views, or has ended, or after the deadline. */
+  async publishes(deadlineMs: number): Promise<void> {
+    const deadline = performance.now() + deadlineMs;
+    let seen = 0;
+    while (this.running && performance.now() < deadline) {
+      const step = await this.#step();
+      if (seen > 0 && step > seen) return;
+      seen = step;
+      await delay(lookEveryMs);
+    }
+  }
+
+  /** The newest step of its views, as it tells; 0 while it does not. */
+  async #step(): Promise<number> {
+    if (this.#address === null) return 0;
+    try {
+      const answer = await fetch(new URL('/api/v1/status', this.#address), { signal: AbortSignal.timeout(answerMs) });
+      const { views } = (await answer.json()) as { views: readonly { step: number }[] };
+      return views[0]?.step ?? 0;
+    } catch {
+      return 0;
+    }
   }
 
   /** Asks for a table to be read again; whatever comes of that, the program may be killed meanwhile. */

@@ -1,25 +1,25 @@
 import { dirname, join } from 'node:path';
-import { systemClock } from '../../base/clock.ts';
 import { systemFiles } from '../../base/files.ts';
-import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import { readManifest, writeManifest } from '../../log/embedded/manifest.ts';
 import { ChangeCursor, opDelete } from '../../model/change.ts';
 import type { Log, Piece } from '../../model/log.ts';
 import { unpackRow } from '../../model/row.ts';
 import type { Table } from '../../model/table.ts';
-import { sourceName } from './schema.ts';
 import { Difference } from './difference.ts';
 
 /** One row by column name, every value as its text. */
 export type Row = ReadonlyMap<string, string | null>;
 
-/** A transaction of the source as the log has it. */
+/** A transaction of the stream as the log has it. */
 export interface LoggedCommit {
   readonly seq: number;
   readonly txId: string;
   readonly topics: ReadonlySet<string>;
   readonly snapshot: boolean;
+  readonly state: Readonly<Record<string, string | null>>;
 }
+
+const shownBytes = 160;
 
 interface Held {
   readonly bytes: Buffer;
@@ -31,6 +31,7 @@ interface Held {
  * stopped, in any later copy of the same log. Fails on a gap or a repetition in `seq`.
  */
 export class Replay {
+  readonly stream: string;
   seq = 0;
   /** Number of the log's newest transaction when it was read last. */
   newestSeq = 0;
@@ -41,30 +42,27 @@ export class Replay {
   readonly #tables = new Map<number, Table>();
   readonly #newest = new Map<string, Table>();
   readonly #cursor = new ChangeCursor();
+  /** Every change of a transaction says what it replaces, and makes a difference. */
+  readonly #isExact: boolean;
 
-  /** Reads the log in `directory`, up to `upTo` when given. The log is repaired as at a start, so give it a copy. */
-  async readFrom(directory: string, upTo = Infinity): Promise<void> {
-    const log = await openEmbeddedLog({ directory, files: systemFiles, clock: systemClock });
-    try {
-      await this.read(log, upTo);
-    } finally {
-      await log.close();
-    }
+  constructor(stream: string, options: { isExact: boolean } = { isExact: false }) {
+    this.stream = stream;
+    this.#isExact = options.isExact;
   }
 
   /**
-   * Lets compaction take only what was read here: the log in `directory`, whose program must not run, is given a cursor of ours beside
-   * its sinks'.
+   * Lets compaction take only what was read here: the log in `directory`, whose program must not run, is given a cursor of ours, by this
+   * name, beside its sinks'.
    */
-  async holdCompaction(directory: string): Promise<void> {
-    const path = join(directory, sourceName, 'cursors.json');
+  async holdCompaction(directory: string, name: string): Promise<void> {
+    const path = join(directory, this.stream, 'cursors.json');
     if (this.seq === 0 || !(await systemFiles.exists(dirname(path)))) return;
     const cursors = await readManifest<Record<string, number>>(systemFiles, path);
-    await writeManifest(systemFiles, path, { ...cursors, 'crash test': this.seq });
+    await writeManifest(systemFiles, path, { ...cursors, [name]: this.seq });
   }
 
   async read(log: Log, upTo = Infinity): Promise<void> {
-    const reader = log.read(sourceName, { fromSeq: this.seq, follow: false });
+    const reader = log.read(this.stream, { fromSeq: this.seq, follow: false });
     try {
       let touched = new Set<string>();
       let previous = this.seq;
@@ -79,7 +77,7 @@ export class Replay {
           this.#end(piece, touched);
         }
       }
-      this.newestSeq = log.frontier(sourceName).seq;
+      this.newestSeq = log.frontier(this.stream).seq;
       if (this.newestSeq < this.seq) {
         throw new Difference(`the log ends at ${this.newestSeq} and was read up to ${this.seq} before`);
       }
@@ -88,9 +86,8 @@ export class Replay {
     }
   }
 
-  /** Every row of a table, with the columns that the newest version of the table has. */
-  rows(table: string): Row[] {
-    const topic = `${sourceName}.public.${table}`;
+  /** Every row of a topic, with the columns that the newest version of its table has. */
+  rows(topic: string): Row[] {
     const newest = this.#newest.get(topic);
     if (newest === undefined) return [];
     return [...(this.#topics.get(topic)?.values() ?? [])].map((held) => this.#row(held, newest));
@@ -109,8 +106,8 @@ export class Replay {
   #end(piece: Piece, topics: ReadonlySet<string>): void {
     this.seq = piece.seq;
     if (piece.kind !== 'transaction') return;
-    const { seq, txId, snapshot } = piece;
-    this.commits.push({ seq, txId, snapshot, topics });
+    const { seq, txId, snapshot, state = {} } = piece;
+    this.commits.push({ seq, txId, snapshot, topics, state });
   }
 
   #apply(log: Log, piece: Piece, touched: Set<string>): void {
@@ -122,6 +119,8 @@ export class Replay {
       let rows = this.#topics.get(topic);
       if (rows === undefined) this.#topics.set(topic, (rows = new Map()));
       const key = cursor.key().toString('latin1');
+      if (this.#isExact && piece.kind === 'transaction')
+        expectChange(cursor, rows.get(key), `${topic}, seq ${piece.seq}`);
       if (cursor.op === opDelete) rows.delete(key);
       else {
         rows.set(key, {
@@ -150,4 +149,24 @@ export class Replay {
     const byId = new Map(table.columns.map(({ id }, position) => [id, values[position] ?? null]));
     return new Map(newest.columns.map(({ id, name }) => [name, byId.get(id) ?? null]));
   }
+}
+
+/** Fails when the change was made before already, or of something else than there is. */
+function expectChange(cursor: ChangeCursor, held: Held | undefined, where: string): void {
+  const { bytes, hasBefore, hasAfter } = cursor;
+  const before = hasBefore ? bytes.subarray(cursor.beforeStart, cursor.beforeEnd) : null;
+  const after = hasAfter ? bytes.subarray(cursor.afterStart, cursor.afterEnd) : null;
+  const replaces = held?.bytes ?? null;
+  if (before === null ? replaces !== null : replaces?.equals(before) !== true) {
+    throw new Difference(
+      `${where}: a change of ${shown(before)} where the topic holds ${shown(replaces)}; it becomes ${shown(after)}`,
+    );
+  }
+  if (before === null ? after === null : after?.equals(before) === true) {
+    throw new Difference(`${where}: a change of ${shown(before)} that makes no difference`);
+  }
+}
+
+function shown(bytes: Buffer | null): string {
+  return bytes === null ? 'nothing' : JSON.stringify(bytes.toString('latin1').slice(0, shownBytes));
 }

@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { viewSinks, viewsSection } from './views.ts';
 
 /** Tables of the crash run: one of every shape that a connector can get wrong. */
 export const tables = [
@@ -37,7 +38,7 @@ export const bigText = `(SELECT string_agg(md5(random()::text), '') FROM generat
  * `savings` and `checking` together always sum to 0. Every transaction of the load writes one line of `journal`, numbered 1, 2, 3, …
  * for each connection, and its number into `counters`: whoever sees whole transactions only finds no gap and both the same.
  */
-const statements = `
+export const definitions = `
   CREATE TABLE items (id int PRIMARY KEY, name text, qty int, price numeric(12,2));
   CREATE TABLE pairs (kind text, id bigint, value text, at timestamptz, PRIMARY KEY (kind, id));
   CREATE TABLE docs (id uuid PRIMARY KEY, title text, body text, extra text, n int);
@@ -49,6 +50,10 @@ const statements = `
   CREATE TABLE checking (id int PRIMARY KEY, balance bigint NOT NULL);
   CREATE TABLE journal (conn int, n bigint, what text, PRIMARY KEY (conn, n));
   CREATE TABLE counters (conn int PRIMARY KEY, n bigint NOT NULL);
+`;
+
+const statements = `
+  ${definitions}
   CREATE PUBLICATION oracle FOR TABLE journal;
   INSERT INTO items SELECT g, 'item ' || g, g % 7, g * 1.25 FROM generate_series(1, 4000) g;
   INSERT INTO pairs SELECT 'k' || g % 5, g, md5(g::text), '2024-01-01 00:00:00.123456+00'::timestamptz + g * interval '1 minute'
@@ -68,7 +73,7 @@ export async function createTables(client: Client): Promise<void> {
   await client.query(`SELECT pg_create_logical_replication_slot('oracle', 'pgoutput')`);
 }
 
-/** The deployment's file: every table into one SQLite file, the journal also into a feed of lines. */
+/** The deployment's file: every table into one SQLite file, the journal also into a feed of lines; and views over them. */
 export function configuration(url: string): string {
   const sqlite = tables.map(
     (table) => `  ${table}: { type: sqlite, path: ./sink.db, from: ${sourceName}.public.${table}, table: ${table} }`,
@@ -83,8 +88,9 @@ sources:
     tables: [${tables.map((table) => `public.${table}`).join(', ')}]
     snapshot: { mode: initial, chunk_rows: 700, parallel: 2 }
     heartbeat: 1s
-sinks:
+${viewsSection()}sinks:
 ${sqlite.join('\n')}
+${viewSinks()}
   feed: { type: ndjson, path: ./feed.ndjson, from: ${sourceName}.public.journal }
 http: { host: 127.0.0.1, port: 0 }
 disk: { warn: 99%, stop: 100% }
