@@ -108,7 +108,7 @@ export function bindScript(options: ViewText & { readonly catalog: Catalog }): r
 export function relationOfView(view: BoundView): Relation {
   return {
     relation: `views.${view.name}`,
-    columns: view.columns.map(({ name, type }, at) => ({ name, type, nullable: !view.key.includes(at) })),
+    columns: view.columns.map(({ name, type }) => ({ name, type, nullable: true })),
     key: view.key,
   };
 }
@@ -232,6 +232,7 @@ function cycle(path: readonly string[], back: string): TidemarkError {
   const names = [...path.slice(path.indexOf(back)), back];
   return new TidemarkError('VIEW_INVALID', `views use one another in a circle: ${names.join(' → ')}`, {
     hint: 'Take one of the views out of the circle.',
+    place: { view: back },
     place: { view: back },
   });
 }

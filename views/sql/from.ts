@@ -89,9 +89,7 @@ function scan(relation: Relation, view: ViewContext): ScanPlan {
     columns,
     positions: columns.map((_, position) => position),
     key: idsAt(relation.key),
-    notNull: columns
-      .filter((_, at) => relation.columns[at]?.nullable === false || relation.key.includes(at))
-      .map(({ id }) => id),
+    notNull: columns.filter((_, at) => relation.columns[at]?.nullable === false).map(({ id }) => id),
   };
 }
 
