@@ -233,7 +233,6 @@ function cycle(path: readonly string[], back: string): TidemarkError {
   return new TidemarkError('VIEW_INVALID', `views use one another in a circle: ${names.join(' → ')}`, {
     hint: 'Take one of the views out of the circle.',
     place: { view: back },
-    place: { view: back },
   });
 }
 
