@@ -38,8 +38,8 @@ export class Session {
   readonly #fingerprint: string;
   /** Null once what was published equals the results. */
   #silent: { readonly target: ReadonlyMap<string, Frontier>; readonly isExact: boolean } | null;
-  /** A transaction has been taken in part. */
-  #isOpen = false;
+  /** The feed whose transaction has been taken in part: nothing else is taken before its end. */
+  #open: SourceFeed | null = null;
   /** The state cannot follow its source any more. */
   #isLost = false;
   #stateDue = false;
@@ -105,7 +105,7 @@ export class Session {
     this.#forgetCursors();
     for (const feed of this.#feeds) feed.open(signal);
     for (;;) {
-      if (this.#silent !== null && !this.#isOpen && this.#hasCaughtUp()) await this.#catchUp();
+      if (this.#silent !== null && this.#open === null && this.#hasCaughtUp()) await this.#catchUp();
       const feed = await this.#next(signal);
       if (feed === null) break;
       const from = feed.reached;
@@ -118,7 +118,7 @@ export class Session {
     if (!signal.aborted) {
       throw new TidemarkError('LOG_CLOSED', 'the log that views read has ended', { place: { source: viewsStream } });
     }
-    if (this.#isOpen) return true;
+    if (this.#open !== null) return true;
     if (this.#silent === null) this.#publisher.mark();
     await this.#persist();
     await this.#store.flushed();
@@ -168,12 +168,7 @@ export class Session {
   async #next(signal: AbortSignal): Promise<SourceFeed | null> {
     for (;;) {
       if (signal.aborted) return null;
-      const silent = this.#silent;
-      // On the way to the published vector, each feed goes exactly as far as that says.
-      const wanted =
-        silent?.isExact === true
-          ? this.#feeds.filter(({ stream, reached }) => reached.seq < (silent.target.get(stream)?.seq ?? 0))
-          : this.#feeds;
+      const wanted = this.#wanted();
       const ready = wanted.find(({ isReady }) => isReady);
       if (ready !== undefined) {
         this.#feeds = [...this.#feeds.filter((feed) => feed !== ready), ready];
@@ -183,13 +178,21 @@ export class Session {
     }
   }
 
+  #wanted(): readonly SourceFeed[] {
+    if (this.#open !== null) return [this.#open];
+    const silent = this.#silent;
+    if (silent?.isExact !== true) return this.#feeds;
+    // On the way to the published vector, each feed goes exactly as far as that says.
+    return this.#feeds.filter(({ stream, reached }) => reached.seq < (silent.target.get(stream)?.seq ?? 0));
+  }
+
   /** Waits for any of the feeds, or until something that was put off is due. */
   async #wait(feeds: readonly SourceFeed[], signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const now = clock.monotonic();
     const dues: number[] = [];
     if (this.#silent === null) dues.push(this.#publisher.markAtMs);
-    if (this.#stateDue && !this.#isOpen) dues.push(this.#persistedAt + persistMs);
+    if (this.#stateDue && this.#open === null) dues.push(this.#persistedAt + persistMs);
     const dueMs = Math.min(...dues) - now;
     if (dueMs <= 0) return this.#doWhatIsDue();
     const over = new AbortController();
@@ -220,15 +223,15 @@ export class Session {
     const publish = this.#silent === null;
     if (end > 0) {
       const startMs = this.#options.clock.monotonic();
-      const isGathered = this.#isOpen && publish;
+      const isGathered = this.#open !== null && publish;
       this.stepper.take(pieces.slice(0, end), isGathered, publish);
-      this.#isOpen = false;
+      this.#open = null;
       this.#stateDue = true;
       if (publish) await this.#publisher.publishStep(isGathered, startMs);
     }
     if (end < pieces.length) {
       this.stepper.take(pieces.slice(end), publish, publish);
-      this.#isOpen = true;
+      this.#open = feed;
     }
     if (feed.reached.position !== from.position) this.#publisher.markDue = true;
   }
@@ -276,7 +279,7 @@ export class Session {
   }
 
   async #doWhatIsDue(): Promise<void> {
-    if (this.#isOpen) {
+    if (this.#open !== null) {
       await this.#store.relieve?.();
       return;
     }

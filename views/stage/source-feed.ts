@@ -63,7 +63,7 @@ export class SourceFeed {
     }
     if (this.#taken < batch.pieces.length) {
       // Cut by the limit: everything up to there has been taken, and what is left is later.
-      if (limit !== null) this.#reach(limit);
+      if (limit !== null && limit.seq >= (pieces.at(-1)?.seq ?? 0)) this.#reach(limit);
       return pieces;
     }
     this.#batch = null;

@@ -97,6 +97,31 @@ describe('the stage', () => {
     expect(await harness.rows('docs')).toEqual([]);
   });
 
+  it('does not mix a transaction in many pieces with those of another source', async () => {
+    const accounts = table('bank.public.accounts', { id: 'int8', balance: 'int8' });
+    harness = await StageHarness.create(customers, accounts);
+    const [shopFeed, bank] = [await harness.feeder('shop'), await harness.feeder('bank')];
+    shopFeed.commitConsistent(customers);
+    bank.commitConsistent(accounts);
+    harness.start([
+      { name: 'people', key: ['id'], sql: 'SELECT id, name FROM customers' },
+      { name: 'money', key: ['id'], sql: 'SELECT id, balance FROM accounts' },
+    ]);
+    await harness.caughtUp();
+    for (let round = 1; round <= 5; round++) {
+      for (let id = 1; id <= 4; id++) {
+        shopFeed.upsert(customers, { id: String(id), name: String(round), note: 'n'.repeat(700_000) }).piece();
+      }
+      shopFeed.commit();
+      for (let count = 1; count <= 3; count++) bank.upsert(accounts, { id: '1', balance: `${round}${count}` }).commit();
+      await harness.caughtUp();
+    }
+    const sizes = (await harness.commits()).map(
+      ({ changes }) => changes.filter(({ view }) => view === 'people').length,
+    );
+    expect(sizes.filter((size) => size > 0)).toEqual([4, 4, 4, 4, 4]);
+  });
+
   it('publishes each row of a transaction in many pieces once', async () => {
     const feed = await shop();
     harness.start([docs]);
