@@ -1,3 +1,4 @@
+import { present } from '../../base/assert.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import type { LogWriter } from '../../model/log.ts';
 import { parseOffset } from '../../model/position.ts';
@@ -24,6 +25,8 @@ export class NdjsonSource implements Source {
   readonly #topics: readonly string[];
   readonly #progress = new Progress();
   #file: FileFollower | null = null;
+  /** While the source runs, and follows what it reads. */
+  #writer: LogWriter | null = null;
 
   /** `input` is what to read in place of a file; kept by the caller from one source to the next that takes its place. */
   constructor(options: NdjsonOptions, input: StandardInput | null) {
@@ -51,13 +54,17 @@ export class NdjsonSource implements Source {
         progress: this.#progress,
       };
       if (this.#input !== null) {
-        await new InputFollower(following, this.#input, position).run(signal);
+        const follower = new InputFollower(following, this.#input, position);
+        this.#writer = writer;
+        await follower.run(signal);
       } else {
         const mark = readTailMark(log.state(this.name));
         this.#file = new FileFollower(following, { files, pollMs, position, mark });
+        this.#writer = writer;
         await this.#file.run(signal);
       }
     } finally {
+      this.#writer = null;
       await writer.close();
     }
   }
@@ -91,11 +98,23 @@ export class NdjsonSource implements Source {
 
   /** The end of the last whole line that there is. */
   async currentPosition(): Promise<string> {
-    if (this.#input !== null) return String(this.#input.endOfLines);
-    if (this.#file !== null) return this.#file.currentPosition();
+    const writer = this.#writer;
+    if (writer !== null) {
+      const position = await this.#endOfLines();
+      // A reader that began behind the last mark has not been told where an idle source stands.
+      if (writer === this.#writer && writer.last.position === position) {
+        writer.mark({ position, timeMs: this.#options.clock.now() });
+      }
+      return position;
+    }
     throw new TidemarkError('SOURCE_UNREACHABLE', `source ${this.name} does not run yet`, {
       place: { source: this.name },
     });
+  }
+
+  async #endOfLines(): Promise<string> {
+    if (this.#file !== null) return this.#file.currentPosition();
+    return String(present(this.#input, 'the input').endOfLines);
   }
 
   async ended(): Promise<void> {

@@ -209,6 +209,13 @@ describe('tidemark over a file of lines', () => {
     expect(malformed.stdout).toContain('clicks.id is no bigint: invalid input syntax for type bigint: "x"');
   });
 
+  it('is caught up with a file that holds nothing yet', async () => {
+    const place = await Place.make(clicks, local);
+    await writeFile(place.path('clicks.ndjson'), '');
+    expect(await place.run('run', '--until', 'caught-up')).toMatchObject({ code: 0 });
+    expect(place.rows('clicks')).toEqual([]);
+  });
+
   it('reads standard input to its end', async () => {
     const place = await Place.make(
       clicks.replace('./clicks.ndjson', '"-"'),
