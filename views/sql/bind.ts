@@ -7,7 +7,7 @@ import { noCtes } from './context.ts';
 import { bindExpression } from './expression.ts';
 import { didYouMean } from './nearest.ts';
 import { locationOf, textsOf } from './node.ts';
-import { parseStatements } from './parse.ts';
+import { loadParser, parseStatements } from './parse.ts';
 import { bindQuery } from './query.ts';
 import { SqlError } from './sql-error.ts';
 import { exactly } from './subquery.ts';
@@ -16,8 +16,6 @@ import type { BoundView, PlanColumn } from '../plan/plan.ts';
 import type { Catalog, Relation } from './catalog.ts';
 import type { BoundQuery, ViewContext } from './context.ts';
 import type { Node, SelectStmt } from 'libpg-query';
-
-export { loadSqlParser } from './parse.ts';
 
 /**
  * SQL of views → bound, typed plans. The parser is WebAssembly that loads asynchronously: `await loadSqlParser()` once before any
@@ -31,6 +29,11 @@ export interface ViewText {
   readonly sql: string;
   /** Declared key: names of result columns; may be empty. */
   readonly key: readonly string[];
+}
+
+/** To be awaited once, before any other call of this file. */
+export async function loadSqlParser(): Promise<void> {
+  await loadParser();
 }
 
 /** One view over what the catalog holds. */

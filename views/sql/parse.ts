@@ -13,7 +13,7 @@ type Parser = typeof LibPgQuery;
 let parser: Parser | undefined;
 
 /** PostgreSQL's parser is WebAssembly that loads asynchronously: to be awaited once before anything is parsed. */
-export async function loadSqlParser(): Promise<void> {
+export async function loadParser(): Promise<void> {
   if (parser !== undefined) return;
   const loaded = await import('libpg-query');
   await loaded.loadModule();
