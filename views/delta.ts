@@ -2,6 +2,8 @@ import type { Row } from './value.ts';
 
 const noRows: readonly Row[] = [];
 const noWeights: readonly number[] = [];
+/** As many as any delta of insertions has had. */
+const ones: number[] = [];
 
 /**
  * A change of a relation: a z-set, rows with weights. `+1` adds the row once, `-1` takes it out once. Rows may repeat, and may cancel
@@ -11,6 +13,15 @@ export class Delta {
   // Most deltas of a small transaction have no rows, one, or an old and a new one: these arrays have no spare room.
   rows: readonly Row[] = noRows;
   weights: readonly number[] = noWeights;
+
+  /** Each of the rows comes once. The array is taken over. */
+  static insertions(rows: readonly Row[]): Delta {
+    const delta = new Delta();
+    delta.rows = rows;
+    while (ones.length < rows.length) ones.push(1);
+    delta.weights = ones.slice(0, rows.length);
+    return delta;
+  }
 
   get length(): number {
     return this.rows.length;

@@ -80,23 +80,43 @@ export function accumulators(
     ${lines.join('\n    ')}
   }`;
   const all = `function all(rows, weights, touched, find) {
+    recentKeys.fill(undefined);
     for (let index = 0; index < rows.length; index++) {
       const source = rows[index];
       const weight = weights[index];
       const key = keyOf(source);
-      let record = touched.get(key);
-      if (record === undefined) record = find(key, source);
+      const place = typeof key === 'number' ? key & ${recentMask} : 0;
+      let record;
+      if (recentKeys[place] === key) {
+        record = recentRecords[place];
+      } else {
+        record = touched.get(key);
+        if (record === undefined) record = find(key, source);
+        recentKeys[place] = key;
+        recentRecords[place] = record;
+      }
       record[0] += weight;
       ${lines.join('\n      ')}
     }
   }`;
   const names = calls.flatMap((_, index) => [`linear${index}`, `args${index}`]);
   // oxlint-disable-next-line typescript/no-implied-eval -- only numbers made by the planner enter the code
-  const make = new Function('keyOf', ...names, `'use strict'; return { one: ${one}, all: ${all} };`) as (
-    ...bound: unknown[]
-  ) => { one: Accumulate; all: AccumulateAll };
+  const make = new Function(
+    'keyOf',
+    ...names,
+    `'use strict';
+    const recentKeys = Array(${recentMask + 1}).fill(undefined);
+    const recentRecords = Array(${recentMask + 1}).fill(undefined);
+    return { one: ${one}, all: ${all} };`,
+  ) as (...bound: unknown[]) => { one: Accumulate; all: AccumulateAll };
   return make(keyOf, ...calls.flatMap(({ linear, args }) => [linear, args.map(() => null)]));
 }
+
+/**
+ * Groups of integer keys that a large step has met are looked for here before the map, by their lowest bits; those of other keys where
+ * the same one comes several times in a row.
+ */
+const recentMask = 63;
 
 /** Adds a source row to a DISTINCT call: its accumulator changes when the arguments come or go. */
 export function accumulateDistinct(
