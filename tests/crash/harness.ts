@@ -77,13 +77,13 @@ const fromStart = 0.3;
 const fromResults = 0.45;
 /** Of those that are to hit the moments between results and state. */
 const afterResultsMs = 300;
-const publishesMs = 20_000;
+const publishesMs = 12_000;
 const connectedMs = 20_000;
 /** Share of the kills before which a table is asked to be read again. */
 const readAgainShare = 0.4;
 /** Share of the starts before which the load hurries for up to so long, so that much waits to be stepped at once. */
 const burstShare = 0.3;
-const burstMsMax = 1500;
+const burstMsMax = 700;
 const caughtUpMs = 180_000;
 
 /** The server to run against: one that streams transactions early. */

@@ -55,8 +55,10 @@ export class ViewRun {
     return `views: ${found.join('; ')}; state ${standing}`;
   }
 
-  /** Everything has caught up, and the load pauses: sinks, topics and the feed equal the answers of the database itself. */
+  /** Everything has caught up, and the load pauses: state equals what was published, and sinks, topics and the feed equal the answers of the database itself. */
   async compare(copy: string, log: Log): Promise<void> {
+    const standing = await stateStanding(copy, log);
+    if (standing !== 'level') throw new Difference(`view state after a clean stop: ${standing}`);
     this.#rows = 0;
     for (const check of this.#checks) {
       await check.readToEnd(log);
