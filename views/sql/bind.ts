@@ -219,15 +219,18 @@ function startOf(sql: string, location: number): number {
   return location + Buffer.byteLength(skipped);
 }
 
-/** Names without a schema that the query's FROM clauses use. */
+/** Names without a schema that the query's FROM clauses use, and that are no CTE of it. */
 function relationNames(node: unknown): Set<string> {
   const names = new Set<string>();
+  const ctes = new Set<string>();
   const walk = (value: unknown): void => {
     if (typeof value !== 'object' || value === null) return;
     if ('relname' in value && typeof value.relname === 'string' && !('schemaname' in value)) names.add(value.relname);
+    if ('ctename' in value && typeof value.ctename === 'string') ctes.add(value.ctename);
     Object.values(value).forEach(walk);
   };
   walk(node);
+  for (const name of ctes) names.delete(name);
   return names;
 }
 

@@ -59,6 +59,14 @@ describe('views of one file', () => {
     expect(names(bindViews(views, catalog))).toEqual(['base(dept, n)', 'middle(m)', 'top(m)']);
   });
 
+  it('may have a CTE of the name of another', () => {
+    const views = [
+      { name: 'a', sql: 'WITH b AS (SELECT 1 AS x) SELECT x FROM b', key: [] },
+      { name: 'b', sql: 'SELECT x FROM a', key: [] },
+    ];
+    expect(names(bindViews(views, catalog))).toEqual(['a(x)', 'b(x)']);
+  });
+
   it('may not use one another in a circle', () => {
     const views = [
       { name: 'a', sql: 'SELECT * FROM b', key: [] },
