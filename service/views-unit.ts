@@ -120,7 +120,7 @@ export class ViewsUnit {
   async #run(signal: AbortSignal): Promise<void> {
     await loadSqlParser();
     const bound = await this.#bind(signal);
-    if (signal.aborted) return;
+    if (bound.views.length === 0) return aborted(signal);
     const { log, clock, files, report, dataDirectory, views } = this.#plan;
     const stage = createStage({
       views: bound.views,
@@ -164,6 +164,11 @@ export class ViewsUnit {
   #progressed(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 function notRunning(view: string): TidemarkError {

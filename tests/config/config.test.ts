@@ -48,6 +48,7 @@ describe('a file with only what it must have', () => {
         },
       ],
       log: { type: 'embedded' },
+      views: [],
       sinks: [],
       http: { host: '127.0.0.1', port: 7070, token: null },
       onError: 'dead_letter',
