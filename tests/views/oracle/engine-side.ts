@@ -140,6 +140,8 @@ class Run {
     const deltas = engine.step(inputsOf(this.#test.tables, engine, batch));
     for (const [name, delta] of deltas) this.#apply(name, delta);
     for (const { views, error, operator } of engine.rejections) {
+      // PostgreSQL does not ask a subquery whose answer nothing needs; the rows then tell whether something did.
+      if (/more than one row returned/.test(error.message)) continue;
       const [query = ''] = views.filter((name) => (this.#answers.queries.get(name)?.failure ?? null) === null);
       if (query !== '') return this.#failure('rejected', query, after, `${operator}: ${error.message}`);
     }
