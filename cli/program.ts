@@ -216,7 +216,7 @@ function addViewCommands(program: Command, context: CommandContext, setExit: (co
     .requiredOption(
       '--table <ddl>',
       'a CREATE TABLE body; give it again for further tables',
-      (ddl: string, before: readonly string[] = []) => [...before, ddl],
+      (ddl: string, before: readonly string[] | undefined) => [...(before ?? []), ddl],
     )
     .requiredOption(
       '--sql <sql>',

@@ -133,7 +133,7 @@ function checkViews(root: YamlMapping, report: Report): void {
   const states = views.map(([, view]) => mapping(view)['state'] ?? 'disk');
   for (const [index, [name]] of views.entries()) {
     if (states[index] === states[0]) continue;
-    report.key(['views', name], `'state' is the same for all views of a file; the first one has ${String(states[0])}`);
+    report.key(['views', name], "'state' is the same for all views of a file; give each the same or leave it out");
     return;
   }
 }

@@ -1,4 +1,5 @@
-import { TidemarkError, isTidemarkError } from '../base/errors.ts';
+import { isTidemarkError } from '../base/errors.ts';
+import type { TidemarkError } from '../base/errors.ts';
 import type { ViewConfig } from '../config/config.ts';
 import type { Table } from '../model/table.ts';
 import { viewTopic } from '../views/port.ts';

@@ -6,6 +6,7 @@ import { lsnOrder, offsetOrder } from '../../model/position.ts';
 import type { PositionOrder } from '../../model/position.ts';
 import type { WaitAnswer } from '../../service/wait.ts';
 import { isSilence } from '../client.ts';
+import { positionText } from '../../telemetry/status.ts';
 import type { CommandContext, CommonOptions } from '../context.ts';
 import { connectService, readConfig, startOfService } from '../deployment.ts';
 import { usageError } from '../usage.ts';
@@ -39,7 +40,7 @@ export async function waitCommand(options: WaitOptions, context: CommandContext)
   const answer = (await client.get('/api/v1/wait', query, timeoutMs + graceMs).catch((error: unknown) => {
     throw isSilence(error) ? outOfTime(error, options) : error;
   })) as WaitAnswer;
-  const text = `${answer.sink} holds everything up to ${answer.position} (${formatSeconds(answer.waited_ms / 1000)})`;
+  const text = `${answer.sink} holds everything up to ${positionText(answer.position)} (${formatSeconds(answer.waited_ms / 1000)})`;
   context.stdout.write(options.json === true ? `${JSON.stringify(answer)}\n` : `${text}\n`);
 }
 

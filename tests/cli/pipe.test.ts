@@ -89,13 +89,14 @@ describe('tidemark pipe', () => {
 
   it('follows creates, updates, deletes and key changes of several tables', async () => {
     const args = [
-      ...['--table', 'customers(id int PRIMARY KEY, name text)'],
-      ...['--table', 'orders(id bigint, customer int, total numeric(22,2), PRIMARY KEY (id))'],
-      ...[
-        '--sql',
-        'SELECT c.name, sum(o.total) AS total FROM orders o JOIN customers c ON c.id = o.customer GROUP BY c.name',
-      ],
-      ...['--key', 'name'],
+      '--table',
+      'customers(id int PRIMARY KEY, name text)',
+      '--table',
+      'orders(id bigint, customer int, total numeric(22,2), PRIMARY KEY (id))',
+      '--sql',
+      'SELECT c.name, sum(o.total) AS total FROM orders o JOIN customers c ON c.id = o.customer GROUP BY c.name',
+      '--key',
+      'name',
     ];
     const lines = [
       '{"table":"customers","row":{"id":1,"name":"Ada"}}',

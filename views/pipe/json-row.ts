@@ -46,18 +46,18 @@ export class JsonRowReader {
     const scanner = this.#scanner;
     scanner.scan(bytes, from, to);
     const { length } = this.#columns;
-    const row: Value[] = new Array<Value>(length);
+    const row: Value[] = [];
     for (let index = 0; index < length; index++) {
       const member = this.#positions[index] as number;
       const kind = scanner.kind[member] as number;
       if (kind === jsonNumber && this.#isInteger[index] === true) {
         const start = scanner.start[member] as number;
         const end = scanner.end[member] as number;
-        row[index] = smallInteger(bytes, start, end) ?? this.#input(index, scanner.text(member));
+        row.push(smallInteger(bytes, start, end) ?? this.#input(index, scanner.text(member)));
       } else if (kind === jsonAbsent || kind === jsonNull) {
-        row[index] = this.#null(index);
+        row.push(this.#null(index));
       } else {
-        row[index] = this.#input(index, this.#text(index, kind));
+        row.push(this.#input(index, this.#text(index, kind)));
       }
     }
     return row;
