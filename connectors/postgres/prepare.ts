@@ -53,6 +53,8 @@ export async function prepare(
   const barrier = [...start.barrier, ...(isNew ? await runningTransactions(query) : [])];
   const again = start.fresh && known !== undefined;
   planReads(pipeline, options, { again, kept, added, barrier });
+  // Views and sinks are told of tables by the log, and without a snapshot nothing would bring those that do not change.
+  if (options.snapshot.mode === 'never') for (const { topic } of tables.all) await tables.current(topic, writer);
   // Nothing is streamed yet.
   await snapshotter.drawBoundaries();
   const state = snapshotter.changes.take();
