@@ -55,18 +55,18 @@ export class RowBag {
   }
 }
 
-/** NULL differs from every text, and texts from what joins them. */
+/** NULL differs from every text, and no text has the character that ends it. */
 function textOfRow(row: readonly (string | null)[]): string {
   let text = '';
-  for (const value of row) text += value === null ? '\u0000\u0001' : `${value}\u0001`;
+  for (const value of row) text += value === null ? '\u0000' : `=${value}\u0000`;
   return text;
 }
 
 function readable(text: string): string {
   return text
-    .split('\u0001')
+    .split('\u0000')
     .slice(0, -1)
-    .map((value) => (value === '\u0000' ? 'NULL' : value))
+    .map((value) => (value === '' ? 'NULL' : value.slice(1)))
     .join(' | ');
 }
 
