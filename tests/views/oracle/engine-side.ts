@@ -33,8 +33,9 @@ export interface Mode {
 }
 
 export interface Failure {
-  /** refused: by the binder. type: of a column. threw: the engine. rejected: a row that PostgreSQL computes. rows: the answer differs. */
-  readonly kind: 'refused' | 'type' | 'threw' | 'rejected' | 'rows';
+  /** refused: by the binder. type: of a column. threw: the engine. rejected: a row that PostgreSQL computes. rows: the answer differs.
+   * unconsolidated: a change says a row twice, or nothing. */
+  readonly kind: 'refused' | 'type' | 'threw' | 'rejected' | 'rows' | 'unconsolidated';
   readonly mode: Mode;
   readonly query: string | null;
   /** Transactions applied when it was found. */
@@ -138,7 +139,10 @@ class Run {
 
   step(engine: Engine, batch: readonly AppliedTransaction[], after: number): Failure | null {
     const deltas = engine.step(inputsOf(this.#test.tables, engine, batch));
-    for (const [name, delta] of deltas) this.#apply(name, delta);
+    for (const [name, delta] of deltas) {
+      const repeated = this.#apply(name, delta);
+      if (repeated !== null) return this.#failure('unconsolidated', name, after, repeated);
+    }
     for (const { views, error, operator } of engine.rejections) {
       // PostgreSQL does not ask a subquery whose answer nothing needs; the rows then tell whether something did.
       if (/more than one row returned/.test(error.message)) continue;
@@ -152,18 +156,25 @@ class Run {
     return null;
   }
 
-  #apply(name: string, delta: Delta): void {
+  /** Says what is wrong with a delta as such; null when nothing is. */
+  #apply(name: string, delta: Delta): string | null {
     const view = this.#views.find((bound) => bound.name === name);
     const bag = this.#bags.get(name);
     if (!view || !bag) throw new Error(`the engine answers for ${name}, which is not a view`);
     const types = view.columns.map(({ type }) => type);
+    const seen = new Set<string>();
     for (const [index, row] of delta.rows.entries()) {
+      const weight = delta.weights[index] ?? 0;
       const texts = types.map((type, at) => {
         const value = row[at] ?? null;
         return value === null ? null : textOf(value, type);
       });
-      bag.add(texts, delta.weights[index] ?? 0);
+      bag.add(texts, weight);
+      const text = JSON.stringify(texts);
+      if (weight === 0 || seen.has(text)) return `${text} with weight ${weight}`;
+      seen.add(text);
     }
+    return delta.length === 0 ? 'an empty delta' : null;
   }
 
   #compare(name: string, after: number): Failure | null {
