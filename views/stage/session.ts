@@ -191,8 +191,10 @@ export class Session {
     const { clock } = this.#options;
     const now = clock.monotonic();
     const dues: number[] = [];
-    if (this.#silent === null) dues.push(this.#publisher.markAtMs);
-    if (this.#stateDue && this.#open === null) dues.push(this.#persistedAt + persistMs);
+    if (this.#open === null) {
+      if (this.#silent === null) dues.push(this.#publisher.markAtMs);
+      if (this.#stateDue) dues.push(this.#persistedAt + persistMs);
+    }
     const dueMs = Math.min(...dues) - now;
     if (dueMs <= 0) return this.#doWhatIsDue();
     const over = new AbortController();
