@@ -1,9 +1,15 @@
 import { DatabaseSync } from 'node:sqlite';
 import type { Client } from 'pg';
-import { connectTo, valueOf } from './connection.ts';
+import { connectTo } from './connection.ts';
 
 const pageRows = 5_000;
 const shownMax = 5;
+
+/** A table of the index and the query in the database whose rows it must hold, `SELECT * FROM` the table of its name if none is given. */
+export interface Compared {
+  readonly table: string;
+  readonly sql?: string;
+}
 
 export interface Comparison {
   readonly table: string;
@@ -17,13 +23,13 @@ export interface Comparison {
 }
 
 /**
- * Compares tables with an integer key `id`, row by row and column by column, as text: what PostgreSQL's to_json prints against what
- * SQLite holds. Each side is read in one transaction. Nothing may write meanwhile, and the index must have come to the database's position.
+ * Compares tables with an integer key `id`, row by row and column by column, as text: what PostgreSQL's to_json prints (of json the
+ * document itself) against what SQLite holds. Each side is read in one transaction. Nothing may write meanwhile, and the index must have come to the database's position.
  */
 export async function compare(
   databaseUrl: string,
   indexFile: string,
-  tables: readonly string[],
+  tables: readonly Compared[],
 ): Promise<Comparison[]> {
   const client = await connectTo(databaseUrl);
   const index = new DatabaseSync(indexFile, { readOnly: true });
@@ -45,8 +51,12 @@ export function isEqual({ missing, extra, different }: Comparison): boolean {
 
 type Row = readonly (string | null)[];
 
-async function compareTable(client: Client, index: DatabaseSync, table: string): Promise<Comparison> {
-  const columns = await columnsOf(client, table);
+async function compareTable(
+  client: Client,
+  index: DatabaseSync,
+  { table, sql = `SELECT * FROM "${table}"` }: Compared,
+): Promise<Comparison> {
+  const columns = await columnsOf(client, sql);
   const held = indexRows(index, table, columns);
   const counts = { rows: 0, missing: 0, extra: 0, different: 0 };
   const shown: string[] = [];
@@ -55,7 +65,7 @@ async function compareTable(client: Client, index: DatabaseSync, table: string):
     if (shown.length < shownMax) shown.push(words);
   };
   let mine = held.next();
-  for await (const row of databaseRows(client, table, columns)) {
+  for await (const row of databaseRows(client, sql, columns)) {
     counts.rows++;
     const id = idOf(row);
     for (; !mine.done && idOf(mine.value) < id; mine = held.next()) {
@@ -77,29 +87,23 @@ async function compareTable(client: Client, index: DatabaseSync, table: string):
 }
 
 /** `id` first. */
-async function columnsOf(client: Client, table: string): Promise<string[]> {
-  const names = await valueOf(
-    client,
-    `SELECT string_agg(attname, ',' ORDER BY attname <> 'id', attnum) FROM pg_attribute
-     WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped`,
-    [table],
-  );
-  return (names ?? '').split(',');
+async function columnsOf(client: Client, sql: string): Promise<string[]> {
+  const { fields } = await client.query(`SELECT * FROM (${sql}) compared LIMIT 0`);
+  return ['id', ...fields.map(({ name }) => name).filter((name) => name !== 'id')];
 }
 
-async function* databaseRows(client: Client, table: string, columns: readonly string[]): AsyncGenerator<Row> {
+async function* databaseRows(client: Client, sql: string, columns: readonly string[]): AsyncGenerator<Row> {
   const values = columns.map((name) => `to_json("${name}") #>> '{}'`).join(', ');
-  for (let after = '-9223372036854775808'; ;) {
+  await client.query(`DECLARE compared CURSOR FOR SELECT ${values} FROM (${sql}) compared ORDER BY id`);
+  for (;;) {
     const { rows } = await client.query<(string | null)[]>({
-      text: `SELECT ${values} FROM "${table}" WHERE id > $1 ORDER BY id LIMIT ${pageRows}`,
-      values: [after],
+      text: `FETCH ${pageRows} FROM compared`,
       rowMode: 'array',
     });
+    if (rows.length === 0) break;
     yield* rows;
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    after = last[0] ?? after;
   }
+  await client.query('CLOSE compared');
 }
 
 function* indexRows(index: DatabaseSync, table: string, columns: readonly string[]): Generator<Row, undefined> {

@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { describePostgres } from '../servers/suite.ts';
 import { compare, isEqual } from './compare.ts';
+import { LocalIndex } from './local-index.ts';
 import { Screen } from './screen.ts';
 import { root } from './shop.ts';
 
@@ -47,16 +48,16 @@ async function runDemo(
 // Starts a server of its own, where servers can be had at all.
 describePostgres('the demo', () => {
   it('ends with an index that equals the database row by row, and says so', { timeout: 180_000 }, async () => {
-    const { code, output, left } = await runDemo(['--seconds', '8']);
+    const { code, output, left } = await runDemo(['--seconds', '8', '--customers', '4000']);
     const lines = output.trimEnd().split('\n');
     expect(lines.at(-1), output).toMatch(
-      /^Equal at [0-9A-F]+\/[0-9A-F]+: (49|50),\d{3} customers and (79|80|81),\d{3} orders, row by row\.$/,
+      /^Equal at [0-9A-F]+\/[0-9A-F]+: ([34],\d{3}) documents and \1 customers, row by row\.$/,
     );
     expect(lines.at(-2)).toMatch(
       /^[1-9][\d,]* transactions; .* looked at [1-9][\d,]* times and showed no half transaction\.$/,
     );
     expect(output).toMatch(
-      /^search {4}“walnut lamp porto”: \d+ orders in [\d.]+ ms, as of [0-9A-F]+\/[0-9A-F]+\n {10}#\d+ .*walnut/m,
+      /^search {4}“walnut lamp porto”: \d+ customers in [\d.]+ ms, as of [0-9A-F]+\/[0-9A-F]+\n {10}#\d+ .*Porto/m,
     );
     expect(output).not.toContain('\u001B');
     expect(code).toBe(0);
@@ -65,7 +66,7 @@ describePostgres('the demo', () => {
 
   it('stops at Ctrl-C while the tables are read, and removes what it made', { timeout: 120_000 }, async () => {
     let sent = false;
-    const { code, output, left } = await runDemo([], (soFar, kill) => {
+    const { code, output, left } = await runDemo(['--customers', '4000'], (soFar, kill) => {
       if (sent || !soFar.includes('reading the tables')) return;
       sent = true;
       kill('SIGINT');
@@ -76,9 +77,14 @@ describePostgres('the demo', () => {
   });
 
   it('refuses a command line that it does not understand', async () => {
-    const { code, output } = await runDemo(['--seconds', 'soon']);
-    expect(output).toContain('Usage: npm run demo');
-    expect(code).toBe(2);
+    for (const args of [
+      ['--seconds', 'soon'],
+      ['--customers', '1.5'],
+    ]) {
+      const { code, output } = await runDemo(args);
+      expect(output).toContain('Usage: npm run demo');
+      expect(code).toBe(2);
+    }
   });
 });
 
@@ -87,7 +93,7 @@ describePostgres('the comparison of the demo', (database) => {
     await database.query(`CREATE TABLE things (id bigint PRIMARY KEY, name text, at timestamptz);
       INSERT INTO things VALUES (-1, 'a', NULL), (2, 'b', '2024-01-02 03:04:05.6+00'), (3, '', NULL)`);
     const file = indexFile();
-    const compareThings = async () => (await compare(database.url, file, ['things']))[0];
+    const compareThings = async () => (await compare(database.url, file, [{ table: 'things' }]))[0];
     const equal = await compareThings();
     expect(equal).toEqual({ table: 'things', rows: 3, missing: 0, extra: 0, different: 0, shown: [] });
     expect(equal !== undefined && isEqual(equal)).toBe(true);
@@ -103,6 +109,25 @@ describePostgres('the comparison of the demo', (database) => {
       'things 3: name is , and in the index null',
       'things 9 is in the index only',
     ]);
+  });
+});
+
+describe('a look at the documents', () => {
+  it('finds half a transaction: sums that disagree, lines that were not summed', () => {
+    const file = documentsFile();
+    const index = new LocalIndex(file);
+    onTestFinished(() => index.close());
+    expect(index.look()).toBe('whole');
+    commit(file, 2, 'UPDATE documents SET order_count = 2, _seq = 2 WHERE id = 1');
+    expect(index.look()).toMatch(/^at 0\/2 customer 1 has 2 orders for 700 cents, and the document sums 1 for 700/);
+    commit(file, 3, 'UPDATE documents SET order_count = 1, _seq = 3 WHERE id = 1');
+    expect(index.look()).toBe('whole');
+    commit(
+      file,
+      4,
+      `UPDATE documents SET orders = replace(orders, '"quantity" : 2', '"quantity" : 3'), _seq = 4 WHERE id = 1`,
+    );
+    expect(index.look()).toMatch(/^at 0\/4 customer 1 /);
   });
 });
 
@@ -136,6 +161,26 @@ function change(file: string, sql: string): void {
   const db = new DatabaseSync(file);
   db.exec(sql);
   db.close();
+}
+
+/** An index of one customer with an order of two lines, and one without any. */
+function documentsFile(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'demo-look-'));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  const file = join(directory, 'shop.db');
+  const lines = '{"quantity" : 2, "price_cents" : 300}, {"quantity" : 1, "price_cents" : 100}';
+  change(
+    file,
+    `CREATE TABLE documents (id INTEGER PRIMARY KEY, order_count, spent_cents, orders_found, spent_found, orders TEXT, _seq INTEGER);
+     INSERT INTO documents VALUES (1, 1, 700, 1, 700, '[{"id" : 9, "lines" : [${lines}]}]', 1), (2, 0, 0, 0, 0, '[]', 1);
+     CREATE TABLE _tidemark (sink TEXT, seq INTEGER, position TEXT);
+     INSERT INTO _tidemark VALUES ('documents', 1, '0/1'), ('customers', 1, '0/1')`,
+  );
+  return file;
+}
+
+function commit(file: string, seq: number, sql: string): void {
+  change(file, `BEGIN; ${sql}; UPDATE _tidemark SET seq = ${seq}, position = '0/${seq}'; COMMIT`);
 }
 
 function screenOf(options: { isTTY: boolean; columns?: number; rows?: number; environment?: Record<string, string> }): {

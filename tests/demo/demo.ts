@@ -6,16 +6,19 @@
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../base/errors.ts';
 import { Demo } from './run-demo.ts';
+import type { DemoOptions } from './run-demo.ts';
 import { Screen } from './screen.ts';
+import { shopCustomers } from './shop.ts';
 
-const usage = `Usage: npm run demo [-- --seconds N]
+const usage = `Usage: npm run demo [-- [--seconds N] [--customers N]]
 
-  --seconds N   stop after N seconds, compare index and database row by row, and exit 0 only if they are equal
+  --seconds N     stop after N seconds, compare index and database row by row, and exit 0 only if they are equal
+  --customers N   size of the shop, 50000 if not given
 `;
 
 async function main(): Promise<number> {
-  const seconds = readSeconds();
-  if (seconds === undefined) {
+  const options = readOptions();
+  if (options === null) {
     process.stdout.write(usage);
     return 2;
   }
@@ -31,7 +34,7 @@ async function main(): Promise<number> {
   process.on('SIGTERM', () => stop(143));
   const screen = new Screen(process.stdout, process.env);
   try {
-    if (await new Demo(screen, seconds, stopping.signal).run()) return 0;
+    if (await new Demo(screen, options, stopping.signal).run()) return 0;
   } catch (error) {
     // The terminal sends Ctrl-C to all that runs in the foreground, and what it ended may have failed before we heard of it.
     await new Promise(setImmediate);
@@ -41,16 +44,21 @@ async function main(): Promise<number> {
   return signalCode === 0 ? 1 : signalCode;
 }
 
-/** Seconds to run; null for until Ctrl-C, undefined when the command line is not understood. */
-function readSeconds(): number | null | undefined {
+/** Null when the command line is not understood. */
+function readOptions(): DemoOptions | null {
   try {
-    const { values } = parseArgs({ options: { seconds: { type: 'string' } } });
-    if (values.seconds === undefined) return null;
-    const seconds = Number(values.seconds);
-    return Number.isFinite(seconds) && seconds > 0 ? seconds : undefined;
+    const { values } = parseArgs({ options: { seconds: { type: 'string' }, customers: { type: 'string' } } });
+    const seconds = values.seconds === undefined ? null : Number(values.seconds);
+    const customers = Number(values.customers ?? shopCustomers);
+    const isPossible = (seconds === null || (Number.isFinite(seconds) && seconds > 0)) && isSize(customers);
+    return isPossible ? { seconds, customers } : null;
   } catch {
-    return undefined;
+    return null;
   }
+}
+
+function isSize(customers: number): boolean {
+  return Number.isInteger(customers) && customers >= 100 && customers <= 10_000_000;
 }
 
 process.exitCode = await main();

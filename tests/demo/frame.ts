@@ -1,6 +1,7 @@
 import type { ServiceStatus, SnapshotReport } from '../../telemetry/status.ts';
+import { positionText } from '../../telemetry/status.ts';
 import { formatBytes, formatCount, formatSeconds } from '../../telemetry/units.ts';
-import type { Search } from './local-index.ts';
+import type { Hit, Search } from './local-index.ts';
 import type { Paint } from './screen.ts';
 
 /** Everything that the demo knows at a moment. */
@@ -33,7 +34,7 @@ const barCells = 30;
 export function frame(view: View, paint: Paint): string[] {
   const elapsed = Math.floor((view.nowMs - view.startedMs) / 1000);
   const clock = `${String(Math.floor(elapsed / 60)).padStart(2, '0')}:${String(elapsed % 60).padStart(2, '0')}`;
-  const title = `${paint('bold', 'tidemark')}  ${view.server || 'PostgreSQL'} → log → SQLite full-text index`;
+  const title = `${paint('bold', 'tidemark')}  ${view.server || 'PostgreSQL'} → log → view → SQLite full-text index`;
   return [
     '',
     ` ${title}   ${paint('dim', clock)}`,
@@ -42,7 +43,8 @@ export function frame(view: View, paint: Paint): string[] {
     row('source', snapshotText(view, paint), paint),
     row('', sourceText(view), paint),
     row('log', logText(view), paint),
-    row('sink', sinkText(view, paint), paint),
+    row('view', viewText(view, paint), paint),
+    row('index', indexText(view, paint), paint),
     row('', freshnessText(view), paint),
     '',
     ...searchLines(view.search, paint),
@@ -92,35 +94,49 @@ function logText({ status }: View): string {
   return status === null ? '' : `${formatBytes(status.log.bytes)} in ${status.log.topics} topics`;
 }
 
-function sinkText({ status, commitsPerSecond }: View, paint: Paint): string {
-  const sink = status?.sinks.find(({ name }) => name === 'orders');
+function viewText({ status }: View, paint: Paint): string {
+  const docs = status?.views[0];
+  if (docs === undefined) return '';
+  if (docs.error !== null) return paint('bad', docs.error.message);
+  if (!docs.consistent) return 'customers with their orders and lines; made once the tables are read';
+  const lag = docs.lag_seconds === null ? '' : `, lag ${formatSeconds(docs.lag_seconds)}`;
+  return `${formatCount(docs.rows)} documents, step ${formatCount(docs.step)}, ${formatBytes(docs.state_bytes)} of state${lag}`;
+}
+
+function indexText({ status, commitsPerSecond }: View, paint: Paint): string {
+  const sink = status?.sinks.find(({ name }) => name === 'documents');
   if (sink === undefined) return '';
   if (sink.error !== null) return paint('bad', sink.error.message);
-  if (!sink.consistent) return 'fills; can be searched once the snapshot is complete';
-  return `at ${sink.position ?? '…'}, ${perSecond(commitsPerSecond)} commits/s, ${formatCount(sink.seq)} in all`;
+  if (!sink.consistent) return 'can be searched once the documents are made';
+  return `at ${sink.position === null ? '…' : positionText(sink.position)}, ${perSecond(commitsPerSecond)} commits/s`;
 }
 
 function freshnessText({ visibleMs }: View): string {
-  return visibleMs === null ? '' : `an order can be searched ${formatSeconds(visibleMs / 1000)} after its COMMIT`;
+  return visibleMs === null ? '' : `a document shows a change ${formatSeconds(visibleMs / 1000)} after its COMMIT`;
 }
 
 function searchLines(search: Search | null, paint: Paint): string[] {
   const lines = search === null ? [row('search', '', paint)] : [row('search', searchText(search, paint), paint)];
-  for (const { id, text, status } of search?.best ?? []) {
-    lines.push(row('', `${paint('dim', `#${id}`.padEnd(7))} ${text.padEnd(52)} ${status}`, paint));
+  for (const hit of search?.best ?? []) {
+    const id = paint('dim', `#${hit.id}`.padEnd(7));
+    lines.push(row('', `${id} ${hit.who.padEnd(24)} ${ordersText(hit).padEnd(9)} ${hit.products}`, paint));
   }
   while (lines.length < hitsShown + 1) lines.push('');
   return lines;
 }
 
+export function ordersText({ orders }: Hit): string {
+  return orders === 1 ? '1 order' : `${formatCount(orders)} orders`;
+}
+
 export function searchText({ words, hits, tookMs, position }: Search, paint: Paint): string {
-  return `“${paint('bold', words)}”: ${formatCount(hits)} orders in ${tookMs.toFixed(1)} ms, as of ${position}`;
+  return `“${paint('bold', words)}”: ${formatCount(hits)} customers in ${tookMs.toFixed(1)} ms, as of ${position}`;
 }
 
 function wholeText({ looks, halves }: View, paint: Paint): string {
   if (looks === 0) return '';
   if (halves.length > 0) return paint('bad', `half a transaction was seen: ${halves[0]}`);
-  return `${formatCount(looks)} looks at customers and orders together, ${paint('good', 'no half transaction')}`;
+  return `${formatCount(looks)} looks at customers, orders and lines, ${paint('good', 'no half transaction')}`;
 }
 
 function perSecond(rate: number): string {

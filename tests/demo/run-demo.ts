@@ -1,16 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Rate } from '../../telemetry/rate.ts';
+import { positionText } from '../../telemetry/status.ts';
 import { formatCount, formatSeconds } from '../../telemetry/units.ts';
 import type { PostgresServer } from '../servers/postgres.ts';
 import { removeDirectory, temporaryDirectory, watchOver } from '../servers/process.ts';
 import { compare, isEqual } from './compare.ts';
+import type { Compared } from './compare.ts';
 import { connectTo, valueOf } from './connection.ts';
-import { frame, hitsShown, searchText } from './frame.ts';
+import { frame, hitsShown, ordersText, searchText } from './frame.ts';
 import type { View } from './frame.ts';
 import { LocalIndex } from './local-index.ts';
 import type { Screen } from './screen.ts';
 import { ServiceProcess } from './service-process.ts';
-import { makeShop, startNewestPostgres } from './shop.ts';
+import { exampleView, makeShop, ordersOf, startNewestPostgres } from './shop.ts';
 import { Workload } from './workload.ts';
 
 const drawEveryMs = 150;
@@ -23,21 +25,34 @@ const lineEveryMs = 2_000;
 const watchedAtLeastMs = 4_000;
 /** The index must be readable by then, whatever the machine. */
 const consistentWithinMs = 300_000;
+const making = 'making the documents of what was read, while the shop goes on …';
 
-/** Words that people would look for in orders. */
+/** Words that people would look for customers by: who, where, what they have ordered. */
 const searches = [
   'walnut lamp porto',
-  'wool blanket',
+  'novak blanket',
   'teapot OR "tea pot"',
-  'copper kyoto placed',
-  'novak lisbon',
-  'coffee berlin',
+  'copper mirror kyoto',
+  'mina lisbon',
+  '"coffee grinder" berlin',
 ];
+
+/** The view is compared with what its own SQL answers in the database. */
+const compared: readonly Compared[] = [
+  { table: 'documents', sql: exampleView('customer_docs') },
+  { table: 'customers' },
+];
+
+export interface DemoOptions {
+  /** Until index and database are compared; null for until Ctrl-C. */
+  readonly seconds: number | null;
+  readonly customers: number;
+}
 
 /** One run of the demo, from an empty folder to an empty folder. */
 export class Demo {
   readonly #screen: Screen;
-  readonly #seconds: number | null;
+  readonly #options: DemoOptions;
   /** Aborted by Ctrl-C, by a failure, and at the end. */
   readonly #ending = new AbortController();
   readonly #stopped: AbortSignal;
@@ -46,9 +61,9 @@ export class Demo {
   #failure: Error | null = null;
 
   /** `stopped`: somebody wants it to end without a result. */
-  constructor(screen: Screen, seconds: number | null, stopped: AbortSignal) {
+  constructor(screen: Screen, options: DemoOptions, stopped: AbortSignal) {
     this.#screen = screen;
-    this.#seconds = seconds;
+    this.#options = options;
     this.#stopped = stopped;
     this.#view = newView();
   }
@@ -64,8 +79,10 @@ export class Demo {
       server = await startNewestPostgres();
       this.#view.server = `PostgreSQL ${server.version}`;
       if (!this.#stopped.aborted) {
-        this.#phase('filling the shop: 50,000 customers, 80,000 orders …');
-        await makeShop(server);
+        const { customers } = this.#options;
+        const [people, orders] = [formatCount(customers), formatCount(ordersOf(customers))];
+        this.#phase(`filling the shop: ${people} customers, ${orders} orders with their lines …`);
+        await makeShop(server, customers);
       }
       return this.#stopped.aborted ? false : await this.#withService(server.url('shop'));
     } finally {
@@ -107,19 +124,22 @@ export class Demo {
       this.#every(lineEveryMs, async () => this.#sayFigures()),
       this.#probe(service, index, url),
     ];
+    const { seconds } = this.#options;
     const started = performance.now();
     this.#phase('reading the tables while the shop goes on …');
     while (!this.#ended() && !index.isReady) {
       if (performance.now() - started > consistentWithinMs)
-        this.#fail(new Error('the snapshot did not come to its end'));
+        this.#fail(new Error('the documents were not made in time'));
+      const read = this.#view.status?.sources[0]?.consistent === true;
+      if (read && this.#view.phase !== making) this.#phase(making);
       await this.#pause(drawEveryMs);
     }
     await this.#search(index);
     // However slow the machine, there is something to see of the index.
-    const until = Math.max(started + (this.#seconds ?? 0) * 1000, performance.now() + watchedAtLeastMs);
+    const until = Math.max(started + (seconds ?? 0) * 1000, performance.now() + watchedAtLeastMs);
     this.#phase('Ctrl-C stops everything and removes what was made.');
     while (!this.#ended()) {
-      if (this.#seconds !== null) {
+      if (seconds !== null) {
         const left = (until - performance.now()) / 1000;
         if (left <= 0) break;
         this.#view.phase = `${Math.ceil(left)} s until index and database are compared; Ctrl-C stops before.`;
@@ -142,8 +162,8 @@ export class Demo {
     await client.end();
     const signal = this.#ending.signal;
     const started = performance.now();
-    for (const sink of ['customers', 'orders']) {
-      if (!(await service.wait(sink, position, '60s', signal)))
+    for (const sink of ['documents', 'customers']) {
+      if (!(await service.wait(sink, position, '120s', signal)))
         throw new Error(`sink ${sink} did not come to ${position}`);
     }
     const caughtUp = formatSeconds((performance.now() - started) / 1000);
@@ -151,7 +171,7 @@ export class Demo {
     const seen = index.look();
     index.close();
     if (seen !== 'whole') this.#view.halves.push(seen ?? 'the index is gone');
-    const comparisons = await compare(url, service.indexFile, ['customers', 'orders']);
+    const comparisons = await compare(url, service.indexFile, compared);
     const equal = comparisons.every(isEqual) && this.#view.halves.length === 0;
     const { looks, transactions } = this.#view;
     this.#phase(`The index came to the end of the changes in ${caughtUp}.`);
@@ -177,7 +197,7 @@ export class Demo {
     const status = await service.status(AbortSignal.any([this.#watching.signal, AbortSignal.timeout(2_000)]));
     if (status === null) return;
     view.status = status;
-    const sink = status.sinks.find(({ name }) => name === 'orders');
+    const sink = status.sinks.find(({ name }) => name === 'documents');
     if (sink?.consistent === true) view.commitsPerSecond = sampled(this.#rates.commits, now, sink.seq);
     const snapshot = status.sources[0]?.snapshot;
     if (snapshot?.state === 'running' && snapshot.rows_estimated > 0) {
@@ -208,20 +228,24 @@ export class Demo {
     this.#searched++;
     this.#view.search = found;
     this.#screen.say(`search    ${searchText(found, (_, text) => text)}`);
-    for (const { id, text, status } of found.best) this.#screen.say(`          #${id}  ${text}, ${status}`);
+    for (const hit of found.best) {
+      this.#screen.say(`          #${hit.id}  ${hit.who}, ${ordersText(hit)}: ${hit.products}`);
+    }
   }
   #searched = 0;
 
-  /** Once a second: how long after its COMMIT a transaction of ours is in the index. */
+  /** Once a second: how long after its COMMIT a change of an order shows in its customer's document. */
   async #probe(service: ServiceProcess, index: LocalIndex, url: string): Promise<void> {
     const client = await connectTo(url);
     try {
       await this.#every(probeEveryMs, async () => {
         if (!index.isReady) return;
-        await client.query('UPDATE orders SET status = status WHERE id = (SELECT max(id) FROM orders)');
+        await client.query(
+          `UPDATE orders SET status = CASE status WHEN 'packed' THEN 'placed' ELSE 'packed' END WHERE id = (SELECT max(id) FROM orders)`,
+        );
         const committed = performance.now();
         const position = (await valueOf(client, 'SELECT pg_current_wal_insert_lsn()')) ?? '';
-        if (await service.wait('orders', position, '10s', this.#watching.signal))
+        if (await service.wait('documents', position, '10s', this.#watching.signal))
           this.#view.visibleMs = performance.now() - committed;
       });
     } finally {
@@ -233,12 +257,13 @@ export class Demo {
     const { status, snapshot, visibleMs } = this.#view;
     const source = status?.sources[0];
     if (source === undefined) return;
-    const sink = status?.sinks.find(({ name }) => name === 'orders');
+    const position = status?.sinks.find(({ name }) => name === 'documents')?.position ?? null;
+    const index = position === null ? 'its beginning' : positionText(position);
     const share =
       snapshot?.state === 'running' ? Math.floor((100 * snapshot.rows) / Math.max(1, snapshot.rows_estimated)) : 100;
     this.#screen.say(
-      `figures   snapshot ${share} %, ${formatCount(this.#view.changesPerSecond)} changes/s, source lag ${formatCount(source.lag_bytes ?? 0)} bytes, sink at ${sink?.position ?? 'its beginning'}` +
-        (visibleMs === null ? '' : `, an order can be searched ${formatSeconds(visibleMs / 1000)} after its COMMIT`),
+      `figures   snapshot ${share} %, ${formatCount(this.#view.changesPerSecond)} changes/s, source lag ${formatCount(source.lag_bytes ?? 0)} bytes, index at ${index}` +
+        (visibleMs === null ? '' : `, a document shows a change ${formatSeconds(visibleMs / 1000)} after its COMMIT`),
     );
   }
 

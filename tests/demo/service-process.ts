@@ -50,7 +50,7 @@ export class ServiceProcess {
 
   /** The database file of the example's sinks. */
   get indexFile(): string {
-    return join(this.directory, 'data', 'search.db');
+    return join(this.directory, 'data', 'shop.db');
   }
 
   /** Null while the service does not answer, as in its first moments. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { postgres, postgresMajors, startPostgres } from '../servers/postgres.ts';
 import type { PostgresServer } from '../servers/postgres.ts';
 import { connectTo } from './connection.ts';
@@ -9,11 +10,20 @@ export const root: string = join(import.meta.dirname, '../..');
 
 const examples = join(root, 'docs/examples');
 
-export const shopSql: string = readFileSync(join(examples, 'shop.sql'), 'utf8');
+/** Customers of docs/examples/shop.sql. It has eight orders for every five of them. */
+export const shopCustomers = 50_000;
 
 /** docs/examples/tidemark.yaml, listening on another port. */
 export function exampleConfiguration(httpPort: number): string {
   return readFileSync(join(examples, 'tidemark.yaml'), 'utf8').replace('port: 7070', `port: ${httpPort}`);
+}
+
+/** The SQL of a view of docs/examples/tidemark.yaml. */
+export function exampleView(name: string): string {
+  const file = parse(readFileSync(join(examples, 'tidemark.yaml'), 'utf8')) as {
+    views: Record<string, { sql: string }>;
+  };
+  return file.views[name]?.sql ?? '';
 }
 
 /** Starts the newest PostgreSQL that can be had, empty. */
@@ -27,12 +37,19 @@ export async function startNewestPostgres(port?: number): Promise<PostgresServer
   throw new Error(`there is no PostgreSQL to start: run \`npm ci\`, or install one\n${reasons.join('\n')}`);
 }
 
-/** Makes database `shop` and fills it with docs/examples/shop.sql. */
-export async function makeShop(server: PostgresServer): Promise<void> {
+/** Makes database `shop` and fills it with docs/examples/shop.sql, or with a smaller or larger one of its kind. */
+export async function makeShop(server: PostgresServer, customers: number = shopCustomers): Promise<void> {
   const admin = await connectTo(server.url());
   await admin.query('CREATE DATABASE shop');
   await admin.end();
   const shop = await connectTo(server.url('shop'));
-  await shop.query(shopSql);
+  const sql = readFileSync(join(examples, 'shop.sql'), 'utf8')
+    .replaceAll(/\b50000\b/g, String(customers))
+    .replaceAll(/\b80000\b/g, String(ordersOf(customers)));
+  await shop.query(sql);
   await shop.end();
+}
+
+export function ordersOf(customers: number): number {
+  return Math.round((customers * 8) / 5);
 }

@@ -3,7 +3,7 @@ import { DatabaseError } from 'pg';
 import type { Client } from 'pg';
 import { connectTo, valueOf } from './connection.ts';
 
-/** Each connection begins a transaction this often. With `kinds` as they are, a transaction changes about three rows. */
+/** Each connection begins a transaction this often. With `kinds` as they are, a transaction changes about four rows. */
 const slotMs = 16;
 const connections = 2;
 
@@ -12,13 +12,17 @@ const conflicts = new Set(['40001', '40P01', '23503']);
 
 /** How often each kind of transaction occurs, of 100. */
 const kinds: readonly (readonly [weight: number, kind: keyof Shop])[] = [
-  [42, 'placeOrder'],
+  [30, 'placeOrder'],
   [3, 'refuseOrder'],
-  [25, 'advanceOrders'],
-  [10, 'cancelOrder'],
-  [12, 'moveCustomer'],
-  [5, 'welcomeCustomer'],
-  [2, 'forgetCustomer'],
+  [20, 'advanceOrders'],
+  [14, 'changeQuantity'],
+  [10, 'addLine'],
+  [6, 'removeLine'],
+  [6, 'cancelOrder'],
+  [2, 'moveOrder'],
+  [4, 'moveCustomer'],
+  [3, 'welcomeCustomer'],
+  [1, 'forgetCustomer'],
   [1, 'shipMany'],
 ];
 
@@ -71,7 +75,15 @@ function pick(random: number): keyof Shop {
   return 'placeOrder';
 }
 
-/** What customers and clerks do. Each method returns the rows it changed; what it did is rolled back when that is none. */
+interface Order {
+  readonly id: string;
+  readonly customer_id: string;
+}
+
+/**
+ * What customers and clerks do. Each method returns the rows it changed; what it did is rolled back when that is none. An order's
+ * row is locked before anything of it changes, and with it its lines: sums that customers keep are of what is there at the commit.
+ */
 class Shop {
   readonly #client: Client;
   readonly #random: () => number;
@@ -121,35 +133,65 @@ class Shop {
     );
   }
 
+  async changeQuantity(): Promise<number> {
+    return this.#reprice(
+      `UPDATE order_lines l SET quantity = $2 FROM
+         (SELECT line_no, quantity FROM order_lines WHERE order_id = $1 ORDER BY line_no LIMIT 1) old
+       WHERE l.order_id = $1 AND l.line_no = old.line_no AND old.quantity <> $2
+       RETURNING (l.quantity - old.quantity) * l.price_cents AS cents`,
+      this.#anyQuantity(),
+    );
+  }
+
+  async addLine(): Promise<number> {
+    return this.#reprice(
+      `INSERT INTO order_lines
+       SELECT $1, (SELECT max(line_no) + 1 FROM order_lines WHERE order_id = $1), name, $3, price_cents FROM products WHERE id = $2
+       RETURNING quantity * price_cents AS cents`,
+      this.#anyProduct(),
+      this.#anyQuantity(),
+    );
+  }
+
+  /** An order's second line; no order is left empty. */
+  async removeLine(): Promise<number> {
+    return this.#reprice(
+      `DELETE FROM order_lines
+       WHERE order_id = $1 AND line_no = (SELECT line_no FROM order_lines WHERE order_id = $1 ORDER BY line_no OFFSET 1 LIMIT 1)
+       RETURNING -quantity * price_cents AS cents`,
+    );
+  }
+
   async cancelOrder(): Promise<number> {
-    const { rows } = await this.#client.query<{ customer_id: string; total_cents: string }>(
-      'DELETE FROM orders WHERE id = $1 RETURNING customer_id, total_cents',
-      [this.#anyOrder()],
+    const order = await this.#lockAnyOrder();
+    if (order === null) return 0;
+    const { lines, cents } = await this.#lines(
+      'DELETE FROM order_lines WHERE order_id = $1 RETURNING -quantity * price_cents AS cents',
+      order.id,
     );
-    const order = rows[0];
-    if (order === undefined) return 0;
-    const updated = await this.#change(
-      'UPDATE customers SET orders = orders - 1, spent_cents = spent_cents - $2 WHERE id = $1',
-      order.customer_id,
-      order.total_cents,
+    await this.#change('DELETE FROM orders WHERE id = $1', order.id);
+    return lines + 1 + (await this.#settle(order.customer_id, -1, cents));
+  }
+
+  /** It was another customer's: two documents change in one transaction. */
+  async moveOrder(): Promise<number> {
+    const order = await this.#lockAnyOrder();
+    const customer = String(this.#anyCustomer());
+    if (order === null || order.customer_id === customer) return 0;
+    await this.#change('UPDATE orders SET customer_id = $2 WHERE id = $1', order.id, customer);
+    const { cents } = await this.#lines(
+      'SELECT quantity * price_cents AS cents FROM order_lines WHERE order_id = $1',
+      order.id,
     );
-    return 1 + updated;
+    return 1 + (await this.#settle(order.customer_id, -1, -cents)) + (await this.#settle(customer, 1, cents));
   }
 
   async moveCustomer(): Promise<number> {
-    const customer = this.#anyCustomer();
-    const moved = await this.#change(
-      `UPDATE customers SET city = (SELECT city FROM customers WHERE id = $2) WHERE id = $1
-         AND EXISTS (SELECT FROM customers WHERE id = $2)`,
-      customer,
+    return this.#change(
+      'UPDATE customers SET city = other.city FROM customers other WHERE customers.id = $1 AND other.id = $2',
+      this.#anyCustomer(),
       this.#anyCustomer(),
     );
-    const readdressed = await this.#change(
-      `UPDATE orders SET ship_to = customers.name || ', ' || customers.city FROM customers
-       WHERE customers.id = $1 AND customer_id = $1 AND status IN ('placed', 'packed')`,
-      customer,
-    );
-    return moved + readdressed;
   }
 
   async welcomeCustomer(): Promise<number> {
@@ -167,8 +209,13 @@ class Shop {
 
   async forgetCustomer(): Promise<number> {
     const customer = this.#anyCustomer();
+    await this.#change('SELECT FROM orders WHERE customer_id = $1 FOR UPDATE', customer);
+    const lines = await this.#change(
+      'DELETE FROM order_lines USING orders WHERE orders.id = order_id AND customer_id = $1',
+      customer,
+    );
     const orders = await this.#change('DELETE FROM orders WHERE customer_id = $1', customer);
-    return orders + (await this.#change('DELETE FROM customers WHERE id = $1', customer));
+    return lines + orders + (await this.#change('DELETE FROM customers WHERE id = $1', customer));
   }
 
   async shipMany(): Promise<number> {
@@ -179,22 +226,56 @@ class Shop {
     );
   }
 
+  /** One to four lines. */
   async #order(customer: number): Promise<number> {
-    const { rows } = await this.#client.query<{ id: string; total_cents: string }>(
-      `INSERT INTO orders (customer_id, product, quantity, total_cents, ship_to)
-       SELECT c.id, p.name, $3::int, $3::int * p.price_cents, c.name || ', ' || c.city
-       FROM customers c, products p WHERE c.id = $1 AND p.id = $2 RETURNING id, total_cents`,
-      [customer, 1 + Math.floor(this.#random() * 240), 1 + Math.floor(this.#random() ** 3 * 5)],
+    const id = await valueOf(
+      this.#client,
+      'INSERT INTO orders (customer_id) SELECT id FROM customers WHERE id = $1 RETURNING id',
+      [customer],
     );
-    const order = rows[0];
-    if (order === undefined) return 0;
-    this.#newestOrder = Math.max(this.#newestOrder, Number(order.id));
-    const updated = await this.#change(
-      'UPDATE customers SET orders = orders + 1, spent_cents = spent_cents + $2 WHERE id = $1',
+    if (id === null) return 0;
+    this.#newestOrder = Math.max(this.#newestOrder, Number(id));
+    const picked = Array.from({ length: 1 + Math.floor(this.#random() * 4) }, () => this.#anyProduct());
+    const { lines, cents } = await this.#lines(
+      `INSERT INTO order_lines
+       SELECT $1, picked.no, p.name, picked.quantity, p.price_cents
+       FROM unnest($2::int[], $3::int[]) WITH ORDINALITY AS picked (product, quantity, no) JOIN products p ON p.id = picked.product
+       RETURNING quantity * price_cents AS cents`,
+      id,
+      picked,
+      picked.map(() => this.#anyQuantity()),
+    );
+    return 1 + lines + (await this.#settle(String(customer), 1, cents));
+  }
+
+  /** Changes lines of an order, $1; `sql` returns what each adds to the order's sum. */
+  async #reprice(sql: string, ...values: readonly unknown[]): Promise<number> {
+    const order = await this.#lockAnyOrder();
+    if (order === null) return 0;
+    const { lines, cents } = await this.#lines(sql, order.id, ...values);
+    return lines === 0 ? 0 : lines + (await this.#settle(order.customer_id, 0, cents));
+  }
+
+  async #lines(sql: string, ...values: readonly unknown[]): Promise<{ lines: number; cents: number }> {
+    const { rows } = await this.#client.query<{ cents: string }>(sql, [...values]);
+    return { lines: rows.length, cents: rows.reduce((sum, row) => sum + Number(row.cents), 0) };
+  }
+
+  /** What the shop says of a customer, in the transaction that makes it so. */
+  async #settle(customer: string, orders: number, cents: number): Promise<number> {
+    return this.#change(
+      'UPDATE customers SET order_count = order_count + $2, spent_cents = spent_cents + $3 WHERE id = $1',
       customer,
-      order.total_cents,
+      orders,
+      cents,
     );
-    return 1 + updated;
+  }
+
+  async #lockAnyOrder(): Promise<Order | null> {
+    const { rows } = await this.#client.query<Order>('SELECT id, customer_id FROM orders WHERE id = $1 FOR UPDATE', [
+      this.#anyOrder(),
+    ]);
+    return rows[0] ?? null;
   }
 
   #anyOrder(): number {
@@ -203,6 +284,14 @@ class Shop {
 
   #anyCustomer(): number {
     return 1 + Math.floor(this.#random() * this.#newestCustomer);
+  }
+
+  #anyProduct(): number {
+    return 1 + Math.floor(this.#random() * 240);
+  }
+
+  #anyQuantity(): number {
+    return 1 + Math.floor(this.#random() ** 3 * 5);
   }
 
   async #change(sql: string, ...values: readonly unknown[]): Promise<number> {
