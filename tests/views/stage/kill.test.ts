@@ -144,7 +144,7 @@ describe('a stage that is killed', () => {
   beforeAll(loadSqlParser);
 
   const seed = Number(process.env['STAGE_SEED'] ?? Math.floor(Math.random() * 1e6));
-  const rounds = Number(process.env['STAGE_ROUNDS'] ?? 25);
+  const rounds = Number(process.env['STAGE_ROUNDS'] ?? 12);
 
   it(`has published at every moment what the views were at one vector, nothing twice (seed ${seed})`, async () => {
     const random = randomFrom(seed);
