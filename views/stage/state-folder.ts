@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { present } from '../../base/assert.ts';
 import type { Files } from '../../base/files.ts';
 import type { Frontier } from '../../model/log.ts';
 import { visit } from '../plan/columns.ts';
 import type { BoundView } from '../plan/plan.ts';
+import { PlanIdentities, placesOf } from '../plan/share.ts';
 import { viewTopic } from '../port.ts';
 import type { StageOptions } from '../port.ts';
 import { DiskStore } from '../state/disk.ts';
@@ -74,10 +74,12 @@ async function removeState(files: Files, directory: string): Promise<void> {
 export function fingerprints({ views, relations }: StageOptions): Record<string, string> {
   const found: Record<string, string> = {};
   for (const view of views) {
-    const used = views.filter((other) => other === view || scans(view, viewTopic(other.name)));
-    const columns = [...relations]
-      .filter(([relation]) => scans(view, relation))
-      .map(([relation, { key, columns: all }]) => [...key, ...positionsRead(view, relation)].map((at) => all[at]));
+    const read = positionsRead(view);
+    const used = views.filter((other) => other === view || read.has(viewTopic(other.name)));
+    const columns = [...read].map(([relation, positions]) => {
+      const table = relations.get(relation);
+      return [relation, [...(table?.key ?? []), ...positions].map((at) => table?.columns[at])];
+    });
     const parts = used.map((other) => (other === view ? definition(view) : (found[other.name] ?? definition(other))));
     found[view.name] = hashOf(JSON.stringify([formatVersion, parts, columns]));
   }
@@ -89,38 +91,23 @@ export function fingerprint(options: StageOptions): string {
   return hashOf(JSON.stringify(fingerprints(options)));
 }
 
-function scans(view: BoundView, relation: string): boolean {
-  return definition(view).includes(`"relation":${JSON.stringify(relation)}`);
-}
-
-function positionsRead({ plan }: BoundView, relation: string): Set<number> {
-  const positions = new Set<number>();
+/** By relation, in the order of the plan, as are the positions. */
+function positionsRead({ plan }: BoundView): Map<string, Set<number>> {
+  const read = new Map<string, Set<number>>();
   visit(plan, (node) => {
-    if (node.kind === 'scan' && node.relation === relation) for (const at of node.positions) positions.add(at);
+    if (node.kind !== 'scan') return;
+    const positions = read.get(node.relation) ?? new Set();
+    for (const at of node.positions) positions.add(at);
+    read.set(node.relation, positions);
   });
-  return positions;
+  return read;
 }
 
-const definitions = new WeakMap<BoundView, string>();
-
-/** A view as text that is the same for the same meaning: functions by their ids, without places in the SQL. */
-function definition(view: BoundView): string {
-  let text = definitions.get(view);
-  if (text === undefined) {
-    text = present(
-      JSON.stringify(view, (name, value: unknown) => {
-        if (name === 'location') return undefined;
-        if (typeof value === 'bigint') return `bigint ${value}`;
-        if (typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))) return `number ${value}`;
-        if (typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'string')
-          return value.id;
-        return value;
-      }),
-      'a definition',
-    );
-    definitions.set(view, text);
-  }
-  return text;
+/** A view as text that is the same for the same meaning. The numbers of columns are none of it: a column added to a table changes them. */
+function definition({ plan, columns, key }: BoundView): string {
+  const places = placesOf(plan);
+  const shown = columns.map(({ id, name, type }) => [places.get(id), name, type]);
+  return JSON.stringify([new PlanIdentities(new Map()).of(plan), shown, key]);
 }
 
 function hashOf(text: string): string {
