@@ -77,7 +77,7 @@ const fromStart = 0.3;
 const fromResults = 0.45;
 /** Of those that are to hit the moments between results and state. */
 const afterResultsMs = 300;
-const publishesMs = 12_000;
+const publishesMs = 8_000;
 const connectedMs = 20_000;
 /** Share of the kills before which a table is asked to be read again. */
 const readAgainShare = 0.4;
