@@ -4,6 +4,7 @@ export const aggregateTemplates: Readonly<Record<string, readonly string[]>> = {
     'count(*)',
     'count(*)',
     'count({any})',
+    'count({row})',
     'count(DISTINCT {int4})',
     'count(DISTINCT {text})',
     'count(DISTINCT {numeric})',
@@ -30,6 +31,7 @@ export const aggregateTemplates: Readonly<Record<string, readonly string[]>> = {
   float8: ['sum({float8_exact})', 'avg({float8_exact})', 'min({float8})', 'max({float8})'],
   bool: ['bool_and({bool})', 'bool_or({bool})', 'every({bool})'],
   text: [
+    'array_agg({row} ORDER BY {order})::text',
     "string_agg({text}, ',' ORDER BY {order})",
     "string_agg({int4}::text, '-' ORDER BY {order})",
     "string_agg(DISTINCT {text}, ', ')",

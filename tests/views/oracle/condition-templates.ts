@@ -75,4 +75,9 @@ export const conditionTemplates: readonly string[] = [
   '(({int4}, {date}) < ({int4}, {date}))',
   '(({numeric}, {int4}, {text}) >= ({numeric}, {int4}, {text}))',
   '({text}::text = {int4}::text)',
+  '({row} IS NULL)',
+  '({row} IS NOT NULL)',
+  '({row} = {row})',
+  '({row} IS DISTINCT FROM {row})',
+  '({row} < {row})',
 ];

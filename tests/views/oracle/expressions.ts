@@ -39,6 +39,7 @@ export class ExpressionMaker {
   }
 
   value(type: string, scope: Scope, depth: number): Sql {
+    if (type === 'row') return scope.aliases.length > 0 ? this.#chance.of(scope.aliases) : 'ROW(1, NULL)';
     if (type === 'any') return this.value(this.#anyType(scope), scope, depth);
     const chance = this.#chance;
     const atoms = scope.atoms.filter((atom) => atom.type === type);

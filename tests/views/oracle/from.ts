@@ -170,7 +170,7 @@ export class FromMaker {
     );
     const pairs = integers.length > 0 && chance.maybe(0.7) ? integers : all;
     const scope: Scope = {
-      atoms: [...items, item].flatMap(columnsOf),
+      atoms: [...items, item].flatMap(atomsOf),
       outer: [],
       order: [],
       aliases: [],
@@ -179,8 +179,8 @@ export class FromMaker {
     const extra = (): Sql => this.#expressions.condition(scope, 1);
     if (pairs.length === 0) {
       const [left, right] = [
-        value('int4', this.#expressions.value('int4', { ...scope, atoms: items.flatMap(columnsOf) }, 1)),
-        this.#expressions.value('int4', { ...scope, atoms: columnsOf(item) }, 0),
+        value('int4', this.#expressions.value('int4', { ...scope, atoms: items.flatMap(atomsOf) }, 1)),
+        this.#expressions.value('int4', { ...scope, atoms: atomsOf(item) }, 0),
       ];
       return sequence(left, ' = ', right);
     }
@@ -209,7 +209,7 @@ export class FromMaker {
   }
 
   #lateral(items: readonly Item[], options: QueryOptions): { sql: Sql; item: Item } {
-    const outer = items.flatMap(columnsOf);
+    const outer = items.flatMap(atomsOf);
     const made = this.#query({ sources: options.sources, outer, depth: options.depth - 1 });
     const item = this.#derived(made, 'LATERAL ');
     const left = this.#chance.maybe(0.6);
@@ -219,7 +219,7 @@ export class FromMaker {
   #expand(kind: 'series' | 'unnest', items: readonly Item[]): { sql: Sql; item: Item } {
     const chance = this.#chance;
     const alias = this.#alias();
-    const scope: Scope = { atoms: items.flatMap(columnsOf), outer: [], order: [], aliases: [], subqueries: false };
+    const scope: Scope = { atoms: items.flatMap(atomsOf), outer: [], order: [], aliases: [], subqueries: false };
     const type = kind === 'series' ? 'int4' : chance.of(['int4', 'text']);
     const call: Sql =
       kind === 'series'
@@ -250,13 +250,14 @@ function chanceOfAs(chance: Chance, name: string, alias: string): Sql {
   return chance.maybe(0.5) ? `${name} ${alias}` : sequence(`${name} `, optional('AS '), alias);
 }
 
-function columnsOf({ alias, columns }: Item): Atom[] {
+/** Its columns, as expressions name them. */
+export function atomsOf({ alias, columns }: Item): Atom[] {
   return columns.map(({ name, type }) => ({ sql: `${alias}.${name}`, type, isColumn: true }));
 }
 
 function pairsOf(a: Item, b: Item): (readonly [Atom, Atom])[] {
-  return columnsOf(a).flatMap((left) =>
-    columnsOf(b)
+  return atomsOf(a).flatMap((left) =>
+    atomsOf(b)
       .filter((right) => familyOf(right.type) === familyOf(left.type) && isComparable(left.type))
       .map((right) => [left, right] as const),
   );

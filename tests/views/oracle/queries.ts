@@ -1,7 +1,8 @@
 import type { Chance } from './chance.ts';
 import { ExpressionMaker, joined } from './expressions.ts';
 import type { Atom, Scope } from './expressions.ts';
-import { FromMaker } from './from.ts';
+import { FromMaker, atomsOf } from './from.ts';
+import { SubqueryMaker } from './subqueries.ts';
 import type { Item, Source } from './from.ts';
 import { list, optional, query, sequence } from './sql-tree.ts';
 import type { Sql } from './sql-tree.ts';
@@ -31,14 +32,18 @@ export class QueryMaker {
   readonly #chance: Chance;
   readonly #expressions: ExpressionMaker;
   readonly #from: FromMaker;
+  readonly #subqueries: SubqueryMaker;
   #names = 0;
   /** What subqueries of the query being made may name. */
   #sources: readonly Source[] = [];
 
   constructor(chance: Chance, big: boolean) {
     this.#chance = chance;
-    this.#expressions = new ExpressionMaker(chance, (type, scope, depth) => this.#subquery(type, scope, depth));
+    this.#expressions = new ExpressionMaker(chance, (type, scope, depth) =>
+      this.#subqueries.make(type, scope, depth, this.#sources),
+    );
     this.#from = new FromMaker(chance, this.#expressions, (options) => this.query(options), big);
+    this.#subqueries = new SubqueryMaker(chance, this.#expressions, this.#from, (options) => this.query(options));
   }
 
   query(options: QueryOptions): MadeQuery {
@@ -266,109 +271,6 @@ export class QueryMaker {
       present.length > 0 && this.#chance.maybe(0.6) ? this.#chance.of(present) : this.#chance.weighted(valueTypes),
     );
   }
-
-  /** Scalar subqueries, and for bool the ways to ask whether there are rows. */
-  #subquery(type: string, scope: Scope, depth: number): Sql | null {
-    const chance = this.#chance;
-    const outer = [...scope.outer, ...scope.atoms.filter(({ isColumn }) => isColumn)];
-    const source = chance.of(this.#sources);
-    const item = this.#from.named(source);
-    const inner: Scope = {
-      atoms: atomsOf(item),
-      outer,
-      order: item.order,
-      aliases: [item.alias],
-      subqueries: depth > 1,
-    };
-    const where = optional(' WHERE ', this.#correlation(inner));
-    const from = sequence(' FROM ', item.sql, where);
-    if (type === 'bool' && chance.maybe(0.85)) return this.#membership(scope, inner, from, depth, outer);
-    if (type === 'json' && chance.maybe(0.7)) {
-      const row = chance.maybe(0.3) ? item.alias : this.#document(inner, depth);
-      return sequence(
-        `(SELECT coalesce(json_agg(`,
-        row,
-        ' ORDER BY ',
-        this.#expressions.totalOrder(inner, 0),
-        `), '[]')`,
-        from,
-        ')',
-      );
-    }
-    if (chance.maybe(0.6)) {
-      const call = this.#expressions.aggregate(inner, 1, type);
-      if (call !== null) return sequence('(', query([type], 'SELECT ', call.sql, from), ')');
-    }
-    const value = this.#expressions.value(type, inner, 1);
-    return sequence(
-      '(',
-      query([type], 'SELECT ', value, from, ' ORDER BY ', this.#expressions.totalOrder(inner, 0), ' LIMIT 1'),
-      ')',
-    );
-  }
-
-  #document(scope: Scope, depth: number): Sql {
-    const fields = this.#chance.some(scope.atoms, 3).map(({ sql }, index) => sequence(`'f${index}', `, sql));
-    if (depth > 0 && this.#chance.maybe(0.6)) {
-      const nested = this.#subquery('json', { ...scope, outer: [] }, depth - 1);
-      if (nested !== null) fields.push(sequence(`'children', `, nested));
-    }
-    return sequence('json_build_object(', list(fields), ')');
-  }
-
-  #membership(scope: Scope, inner: Scope, from: Sql, depth: number, outer: readonly Atom[]): Sql {
-    const chance = this.#chance;
-    const kind = chance.weighted({ exists: 4, notExists: 3, in: 4, notIn: 3, any: 0.5, rowIn: 1, queryIn: 1 });
-    if (kind === 'exists') return sequence('(EXISTS (SELECT 1', from, '))');
-    if (kind === 'notExists') return sequence('(NOT EXISTS (SELECT 1', from, '))');
-    const type = chance.of(['int4', 'int4', 'text', 'numeric', 'date']);
-    const left = this.#expressions.value(type, scope, 1);
-    const value = this.#expressions.value(type, inner, 1);
-    if (kind === 'in') return sequence('(', left, ' IN (SELECT ', value, from, '))');
-    if (kind === 'notIn') return sequence('(', left, ' NOT IN (SELECT ', value, from, '))');
-    if (kind === 'any') return sequence('(', left, ' = ANY (SELECT ', value, from, '))');
-    if (kind === 'queryIn') {
-      const made = this.query({
-        sources: this.#sources,
-        outer: chance.maybe(0.3) ? outer : [],
-        depth: depth - 1,
-        types: [type],
-      });
-      return sequence('(', left, chance.of([' IN (', ' NOT IN (']), made.sql, '))');
-    }
-    const second = this.#expressions.value('text', scope, 0);
-    return sequence(
-      '((',
-      left,
-      ', ',
-      second,
-      chance.of([') IN (SELECT ', ') NOT IN (SELECT ']),
-      value,
-      ', ',
-      this.#expressions.value('text', inner, 0),
-      from,
-      '))',
-    );
-  }
-
-  #correlation(inner: Scope): Sql {
-    const chance = this.#chance;
-    const pairs = inner.atoms.flatMap((a) =>
-      inner.outer.filter(({ type }) => type === a.type && isComparable(type)).map((b) => [a, b] as const),
-    );
-    const more = chance.maybe(0.3)
-      ? optional(' AND ', this.#expressions.condition({ ...inner, subqueries: false }, 1))
-      : '';
-    if (pairs.length === 0 || chance.maybe(0.12))
-      return this.#expressions.condition({ ...inner, subqueries: false }, 1);
-    const [a, b] = chance.of(pairs);
-    return sequence(
-      a.sql,
-      chance.weighted({ ' = ': 8, ' < ': 1, ' IS NOT DISTINCT FROM ': 0.5, ' >= ': 0.5 }),
-      b.sql,
-      more,
-    );
-  }
 }
 
 interface Shape {
@@ -377,10 +279,6 @@ interface Shape {
   readonly scope: Scope;
   readonly options: QueryOptions;
   readonly items: readonly Item[];
-}
-
-export function atomsOf({ alias, columns }: Item): Atom[] {
-  return columns.map(({ name, type }) => ({ sql: `${alias}.${name}`, type, isColumn: true }));
 }
 
 function typesOf(columns: readonly ResultColumn[]): string[] {

@@ -168,6 +168,7 @@ const templates: Readonly<Record<string, readonly string[]>> = {
     "concat('x', {any}, NULL, {any})",
     "concat_ws(', ', {any}, {any}, {any})",
     '{int4}::text',
+    '{row}::text',
     '{int8}::text',
     '{numeric}::text',
     '{float8}::text',
@@ -257,6 +258,7 @@ const templates: Readonly<Record<string, readonly string[]>> = {
   ],
   uuid: ['{uuid}', '({uuid}::text)::uuid'],
   jsonb: [
+    'to_jsonb({row})',
     "({jsonb} -> 'a')",
     '({jsonb} -> 0)',
     "({jsonb} #> '{a,b}')",
@@ -273,6 +275,9 @@ const templates: Readonly<Record<string, readonly string[]>> = {
   ],
   jsonb_object: ["jsonb_build_object('k', {any}, 'x', {any})", '\'{"a": 1, "x": null}\'::jsonb'],
   json: [
+    'to_json({row})',
+    'row_to_json({row})',
+    "json_build_object('row', {row})",
     "json_build_object('k', {any})",
     "json_build_object('id', {any}, 'name', {any})",
     'json_build_array({any}, {any})',
