@@ -1,5 +1,5 @@
 import type { AggregateFunction, LinearAggregate } from '../expressions/expression.ts';
-import type { Arrangement, Bag, Records } from '../state/port.ts';
+import type { Arrangement, Bag, BagChunk, Records } from '../state/port.ts';
 import type { Row, StateKey, Value } from '../value.ts';
 
 /**
@@ -156,7 +156,12 @@ export function collect(
 ): void {
   if (filter >= 0 && source[filter] !== true) return;
   if (notNull >= 0 && source[notNull] === null) return;
-  arrangement.add(group, pick(source), weight);
+  const row = pick(source);
+  for (const value of row) {
+    // A text put together of others is, in V8, a tree of them until a character is asked for. This one will be part of many results.
+    if (typeof value === 'string') value.charCodeAt(0);
+  }
+  arrangement.add(group, row, weight);
 }
 
 /** The result of a collected call for the rows of its group. Throws RowError. */
@@ -172,35 +177,67 @@ export function render(call: CollectedCall, group: StateKey): Value {
   return row === undefined ? null : result([{ args: row, weight: 1 }]);
 }
 
-/** A bag's rows as an aggregate sees them; what it yields is one object, changed from row to row. */
-class Arguments implements Iterable<{ readonly args: readonly Value[]; readonly weight: number }> {
-  readonly #call: CollectedCall;
-  readonly #bag: Bag | undefined;
+interface Item {
+  readonly args: readonly Value[];
+  weight: number;
+}
 
-  constructor(call: CollectedCall, bag: Bag | undefined) {
-    this.#call = call;
-    this.#bag = bag;
+/** A bag's rows as an aggregate sees them, once; what it gives is one object, changed from row to row. */
+class Arguments implements IterableIterator<Item> {
+  readonly #positions: readonly number[];
+  readonly #skipsNull: boolean;
+  readonly #distinctBy: ((row: Row) => StateKey | undefined) | null;
+  readonly #chunks: readonly BagChunk[];
+  readonly #args: Value[];
+  readonly #item: Item;
+  readonly #result: { done: false; value: Item };
+  #chunk = 0;
+  #at = 0;
+  #last: StateKey | undefined = undefined;
+
+  constructor({ fn, args, distinctBy }: CollectedCall, bag: Bag | undefined) {
+    this.#positions = args;
+    this.#skipsNull = fn.skipsNull;
+    this.#distinctBy = distinctBy;
+    this.#chunks = bag === undefined ? noChunks : bag.chunks;
+    this.#args = args.map(() => null);
+    this.#item = { args: this.#args, weight: 1 };
+    this.#result = { done: false, value: this.#item };
   }
 
-  *[Symbol.iterator](): Iterator<{ readonly args: readonly Value[]; readonly weight: number }> {
-    const { fn, args: positions, distinctBy } = this.#call;
-    const args: Value[] = positions.map(() => null);
-    const item = { args, weight: 1 };
-    let last: StateKey | undefined = undefined;
-    for (const { rows, weights } of this.#bag?.chunks ?? []) {
-      for (let at = 0; at < rows.length; at++) {
-        const row = rows[at] as Row;
-        for (let index = 0; index < positions.length; index++) args[index] = row[positions[index] as number] as Value;
-        if (fn.skipsNull && args[0] === null) continue;
-        if (distinctBy === null) {
-          item.weight = weights[at] as number;
-        } else {
-          const key = distinctBy(row);
-          if (last !== undefined && Object.is(key, last)) continue;
-          last = key;
-        }
-        yield item;
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<Item> {
+    const args = this.#args;
+    const positions = this.#positions;
+    while (this.#chunk < this.#chunks.length) {
+      const { rows, weights } = this.#chunks[this.#chunk] as BagChunk;
+      if (this.#at >= rows.length) {
+        this.#chunk++;
+        this.#at = 0;
+        continue;
       }
+      const row = rows[this.#at] as Row;
+      this.#item.weight = weights[this.#at++] as number;
+      for (let index = 0; index < positions.length; index++) args[index] = row[positions[index] as number] as Value;
+      if (this.#skipsNull && args[0] === null) continue;
+      if (this.#distinctBy !== null && this.#isRepeated(this.#distinctBy, row)) continue;
+      return this.#result;
     }
+    return over;
+  }
+
+  /** Of equal arguments, which come one after the other, only the first counts, and once. */
+  #isRepeated(distinctBy: (row: Row) => StateKey | undefined, row: Row): boolean {
+    const key = distinctBy(row);
+    if (this.#last !== undefined && Object.is(key, this.#last)) return true;
+    this.#last = key;
+    this.#item.weight = 1;
+    return false;
   }
 }
+
+const noChunks: readonly BagChunk[] = [];
+const over: IteratorResult<Item> = { done: true, value: undefined };

@@ -40,19 +40,24 @@ export class OutputOperator implements Operator {
   readonly #view: string;
   readonly #pick: ((row: Row) => Row) | null;
   readonly #check: KeyCheck | null;
+  readonly #isConsolidated: boolean;
 
   constructor(options: {
     readonly view: string;
     readonly pick: ((row: Row) => Row) | null;
     readonly check: KeyCheck | null;
+    /** What comes in has each row once, and `pick` drops no column. */
+    readonly isConsolidated: boolean;
   }) {
     this.#view = options.view;
     this.#pick = options.pick;
     this.#check = options.check;
+    this.#isConsolidated = options.isConsolidated;
   }
 
   step(inputs: readonly Delta[]): Delta {
-    const delta = consolidate(this.#picked(inputs[0] ?? emptyDelta));
+    const picked = this.#picked(inputs[0] ?? emptyDelta);
+    const delta = this.#isConsolidated ? picked : consolidate(picked);
     return this.#check === null || delta.length === 0 ? delta : this.#checked(delta, this.#check);
   }
 

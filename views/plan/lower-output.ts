@@ -26,6 +26,7 @@ export function lowerOutput(view: BoundView, lowered: Lowered, isChecked: boolea
     view: view.name,
     pick: picker(positions, lowered.width),
     check,
+    isConsolidated: givesRowsOnce.has(lowered.node.kind) && new Set(positions).size === lowered.width,
   });
   const keyNames = view.key.map((at) => view.columns[at]?.name ?? '').join(', ');
   const detail = `view ${view.name}${view.key.length === 0 ? '' : ` key (${keyNames})${isChecked ? ', checked' : ''}`}`;
@@ -35,6 +36,9 @@ export function lowerOutput(view: BoundView, lowered: Lowered, isChecked: boolea
   });
   return { view: view.name, node, operator };
 }
+
+/** Kinds of operators that compare what they give with what they gave before. */
+const givesRowsOnce: ReadonlySet<string> = new Set(['aggregate', 'top', 'distinct', 'except', 'intersect']);
 
 function keyCheck({ columns, key }: BoundView, state: string, graph: GraphBuilder): KeyCheck {
   const types = columns.map(({ type }) => type);
