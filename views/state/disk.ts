@@ -17,6 +17,9 @@ export interface DiskStoreOptions {
 const cacheBytesDefault = 32 * 1024 * 1024;
 /** A write holds a page of 4 KiB for each entry in the worst case (keys that lie far apart), besides the entries themselves. */
 const dirtyMaxDefault = 8_000;
+const gatherFactor = 5;
+/** Pages of LMDB are half full at least. */
+const halfPageBytes = 2048;
 const removeAtATime = 2_000;
 
 /** State 0 is the store's own; its keys: */
@@ -93,9 +96,17 @@ export class DiskStore implements StateStore {
     });
   }
 
-  /** Whether so much differs from disk that `relieve` should be awaited, or a commit and `flushed`. */
+  /**
+   * Whether so much differs from disk that `relieve` should be awaited, or a commit and `flushed`. A write cannot hold more pages than
+   * there are, so that small states may gather more changes.
+   */
   get isFull(): boolean {
-    return this.#context.dirty.length + this.#context.dirtyRows > this.#dirtyMax;
+    const dirty = this.#context.dirty.length + this.#context.dirtyRows;
+    if (dirty <= this.#dirtyMax) return false;
+    if (dirty > this.#dirtyMax * gatherFactor) return true;
+    let bytes = 0;
+    for (const info of this.#states.values()) bytes += info.bytes;
+    return bytes / halfPageBytes > this.#dirtyMax;
   }
 
   /**

@@ -19,14 +19,14 @@ async function onDisk(cacheBytes: number): ReturnType<Parameters<typeof describe
   return {
     open: async () => {
       path = join(directory, String(made++));
-      return DiskStore.open({ path, cacheBytes, dirtyMax: 20 });
+      return DiskStore.open({ path, cacheBytes, dirtyMax: 4 });
     },
     reopen: async (store) => {
       const copy = join(directory, String(made++));
       await cp(path, copy, { recursive: true });
       await store.close();
       path = copy;
-      return DiskStore.open({ path, cacheBytes, dirtyMax: 20 });
+      return DiskStore.open({ path, cacheBytes, dirtyMax: 4 });
     },
     dispose: async () => rm(directory, { recursive: true, force: true }),
   };
