@@ -71,11 +71,12 @@ FROM (
 INSERT INTO orders (customer_id, status, placed_at)
 SELECT customer.id, picked.status, customer.created_at + random() * (now() - customer.created_at)
 FROM (
-  SELECT 1 + floor(random() * 50000)::bigint AS customer_id,
+  SELECT n, 1 + floor(random() * 50000)::bigint AS customer_id,
     (ARRAY['placed', 'packed', 'shipped', 'delivered', 'delivered', 'delivered'])[1 + floor(random() * 6)::int] AS status
-  FROM generate_series(1, 80000)
+  FROM generate_series(1, 80000) n
 ) picked
-JOIN customers customer ON customer.id = picked.customer_id;
+JOIN customers customer ON customer.id = picked.customer_id
+ORDER BY n;
 
 -- One to three lines an order.
 INSERT INTO order_lines (order_id, line_no, product, quantity, price_cents)
@@ -83,8 +84,7 @@ SELECT picked.order_id, picked.line_no, product.name, picked.quantity, product.p
 FROM (
   SELECT orders.id AS order_id, line_no, 1 + floor(random() * 240)::int AS product_id,
     1 + floor(random() ^ 3 * 5)::int AS quantity
-  FROM orders, generate_series(1, 3) line_no
-  WHERE line_no <= 1 + orders.id % 3
+  FROM orders, LATERAL generate_series(1, 1 + orders.id % 3) line_no
 ) picked
 JOIN products product ON product.id = picked.product_id;
 

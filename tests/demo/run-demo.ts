@@ -58,6 +58,8 @@ export class Demo {
   readonly #stopped: AbortSignal;
   readonly #view: View;
   readonly #workload = new Workload();
+  /** Before the changes: what the snapshot reads is about as much. */
+  #shopRows = 0;
   #failure: Error | null = null;
 
   /** `stopped`: somebody wants it to end without a result. */
@@ -82,7 +84,7 @@ export class Demo {
         const { customers } = this.#options;
         const [people, orders] = [formatCount(customers), formatCount(ordersOf(customers))];
         this.#phase(`filling the shop: ${people} customers, ${orders} orders with their lines …`);
-        await makeShop(server, customers);
+        this.#shopRows = await makeShop(server, customers);
       }
       return this.#stopped.aborted ? false : await this.#withService(server.url('shop'));
     } finally {
@@ -202,7 +204,7 @@ export class Demo {
     const snapshot = status.sources[0]?.snapshot;
     if (snapshot?.state === 'running' && snapshot.rows_estimated > 0) {
       this.#snapshotMs ??= now;
-      const total = Math.max(snapshot.rows_estimated, view.snapshot?.rows_estimated ?? 0);
+      const total = Math.max(snapshot.rows_estimated, view.snapshot?.rows_estimated ?? 0, this.#shopRows);
       const rows = Math.max(snapshot.rows, view.snapshot?.rows ?? 0);
       view.snapshot = { ...snapshot, rows, rows_estimated: total };
       view.snapshotSeconds = (now - this.#snapshotMs) / 1000;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { postgres, postgresMajors, startPostgres } from '../servers/postgres.ts';
 import type { PostgresServer } from '../servers/postgres.ts';
-import { connectTo } from './connection.ts';
+import { connectTo, valueOf } from './connection.ts';
 
 /** The repository's top. */
 export const root: string = join(import.meta.dirname, '../..');
@@ -37,8 +37,11 @@ export async function startNewestPostgres(port?: number): Promise<PostgresServer
   throw new Error(`there is no PostgreSQL to start: run \`npm ci\`, or install one\n${reasons.join('\n')}`);
 }
 
-/** Makes database `shop` and fills it with docs/examples/shop.sql, or with a smaller or larger one of its kind. */
-export async function makeShop(server: PostgresServer, customers: number = shopCustomers): Promise<void> {
+/**
+ * Makes database `shop` and fills it with docs/examples/shop.sql, or with a smaller or larger one of its kind. Returns the number of
+ * rows of the three tables that are followed.
+ */
+export async function makeShop(server: PostgresServer, customers: number = shopCustomers): Promise<number> {
   const admin = await connectTo(server.url());
   await admin.query('CREATE DATABASE shop');
   await admin.end();
@@ -47,7 +50,12 @@ export async function makeShop(server: PostgresServer, customers: number = shopC
     .replaceAll(/\b50000\b/g, String(customers))
     .replaceAll(/\b80000\b/g, String(ordersOf(customers)));
   await shop.query(sql);
+  const rows = await valueOf(
+    shop,
+    'SELECT (SELECT count(*) FROM customers) + (SELECT count(*) FROM orders) + (SELECT count(*) FROM order_lines)',
+  );
   await shop.end();
+  return Number(rows);
 }
 
 export function ordersOf(customers: number): number {
