@@ -34,7 +34,13 @@ export type Expression =
   /** The first argument that is not NULL; later ones are not evaluated. */
   | { readonly kind: 'coalesce'; readonly args: readonly Expression[]; readonly type: SqlType }
   /** ROW(…), and a whole row `t`. Its type is a record with the fields' names. */
-  | { readonly kind: 'row'; readonly fields: readonly Expression[]; readonly type: SqlType }
+  | {
+      readonly kind: 'row';
+      readonly fields: readonly Expression[];
+      readonly type: SqlType;
+      /** `t`: compared as one value, in which NULL equals NULL, where ROW(…) is compared field by field. */
+      readonly isWhole?: boolean;
+    }
   /** ARRAY[…]: one dimension of the element type, or of arrays. */
   | { readonly kind: 'array'; readonly items: readonly Expression[]; readonly type: SqlType };
 

@@ -77,7 +77,7 @@ function nullIf(left: Expression, right: Expression, location: number): Expressi
 /** Binary, or unary when there is one argument (`-`, `+`, `~`). LIKE is `~~`, ILIKE `~~*`, with NOT `!~~` and `!~~*`. */
 export function callOperator(op: string, args: readonly Expression[], location: number): Expression {
   const [left, right] = args;
-  if (left?.kind === 'row' && right?.kind === 'row') {
+  if (left?.kind === 'row' && right?.kind === 'row' && left.isWhole !== true && right.isWhole !== true) {
     const compared = compareRowValues(op, left.fields, right.fields, location, callOperator);
     if (compared !== null) return compared;
   }

@@ -136,7 +136,10 @@ function bindRow({ args = [] }: RowExpr, context: ExpressionContext): Expression
   const fields = args.flatMap((arg) => {
     const star = 'ColumnRef' in arg && arg.ColumnRef.fields?.some((field) => 'A_Star' in field) === true;
     const bound = context.view.expression(arg, context);
-    return star && bound.kind === 'row' ? bound.fields : [bound];
+    if (!star) return [bound];
+    // Of a table that an outer join may leave out, the row is a CASE; its columns are NULL by themselves.
+    const row = bound.kind === 'case' ? bound.otherwise : bound;
+    return row.kind === 'row' ? row.fields : [bound];
   });
   return {
     kind: 'row',

@@ -7,8 +7,9 @@ import type { Expression } from '../expressions/expression.ts';
 
 type RowExpression = Extract<Expression, { kind: 'row' }>;
 
+/** Whether it is a row as the query writes it, ROW(…) or (…, …). */
 export function isRow(e: Expression): e is RowExpression {
-  return e.kind === 'row';
+  return e.kind === 'row' && e.isWhole !== true;
 }
 
 /** `left op right`, field by field as PostgreSQL compares rows; single values just by the operator. */
@@ -62,7 +63,7 @@ function comparison(operator: string, a: Expression, b: Expression, location: nu
 
 /** `left IS NOT DISTINCT FROM right`. */
 export function bindNotDistinct(left: Expression, right: Expression, location: number): Expression {
-  if (isRow(left) && isRow(right)) {
+  if (left.kind === 'row' && right.kind === 'row') {
     if (left.fields.length !== right.fields.length) {
       throw new SqlError('unequal number of entries in row expressions', location);
     }
@@ -84,7 +85,7 @@ export function fieldOf(value: Expression, name: string, location: number): Expr
   }
   const index = value.type.fields.findIndex((field) => field.name === name);
   if (index < 0) throw new SqlError(`column "${name}" not found in record data type`, location);
-  const field = isRow(value) ? value.fields[index] : undefined;
+  const field = value.kind === 'row' ? value.fields[index] : undefined;
   if (field !== undefined) return field;
   throw new SqlError(
     `field selection from a computed row is not supported in views`,

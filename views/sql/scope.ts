@@ -90,6 +90,7 @@ export function wholeRow(table: FromTable): Expression {
     kind: 'row',
     fields: table.columns.map(columnOf),
     type: { kind: 'record', fields: table.columns.map(({ name, type }) => ({ name, type })) },
+    isWhole: true,
   };
   if (!table.nullable || table.witness === null) return row;
   return caseWhen(isNull(columnOf(table.witness)), nullOf(row.type), row);
