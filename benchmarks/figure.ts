@@ -2,7 +2,7 @@
 export interface Figure {
   readonly name: string;
   readonly value: number;
-  /** Of `value` and of the reference's value. Rates (`rows/s`) are better when higher, `ms` and `MB` when lower. */
+  /** Of `value` and of the reference's value. Rates (`rows/s`) are better when higher, `ms`, `ns/row` and `MB` when lower. */
   readonly unit: string;
   /** Null when what it takes is not on this machine; stderr says what. */
   readonly reference: { readonly name: string; readonly value: number } | null;

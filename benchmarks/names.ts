@@ -6,7 +6,9 @@ export const benchmarkNames: readonly string[] = [
   'pg-snapshot',
   'sinks-sqlite',
   'toybank',
+  'operators',
   'pipe',
+  'doc-view',
   'latency',
   'memory',
 ];

@@ -72,6 +72,28 @@ describe('npm run bench', () => {
     await expectFigures('sinks-sqlite', ['sinks-sqlite', 'sinks-sqlite-search']);
   });
 
+  it('measures views over rows in memory', async () => {
+    await expectFigures('toybank', [
+      'toybank-batch-1',
+      'toybank-batch-1000',
+      'toybank-renamed-batch-1',
+      'toybank-renamed-batch-1000',
+    ]);
+    const operators = [
+      'filter-project',
+      'join',
+      'left-join',
+      'semi',
+      'aggregate-sum',
+      'aggregate-max',
+      'aggregate-json',
+    ];
+    await expectFigures(
+      'operators',
+      [...operators, 'distinct', 'top-3', 'union', 'except'].map((name) => `operator-${name}`),
+    );
+  });
+
   it('prints a table for a page of Markdown', async () => {
     const { code, stdout } = await bench('log-append', '--scale', '0.0005', '--markdown');
     expect(code).toBe(0);

@@ -1,51 +1,81 @@
 import { Delta, emptyDelta } from '../delta.ts';
 import { sameRow } from '../value.ts';
-import type { Row } from '../value.ts';
+import type { Row, StateKey } from '../value.ts';
+import { KeyIndex } from './key-index.ts';
 import { identityKey } from './rows.ts';
 
 /** Below this, comparing every row with every other costs less than hashing them. */
 const pairwiseMax = 8;
 
-/** The same change with each row once and no weight 0. */
-export function consolidate(delta: Delta): Delta {
-  const { length } = delta;
-  if (length < 2) return delta;
-  return length <= pairwiseMax ? consolidatePairwise(delta) : consolidateByKey(delta);
+/**
+ * The same change with each row once and no weight 0. `keyOf`: any key that is equal for equal rows; the fewer rows share one, the better.
+ * Null: there is none but the whole row.
+ */
+export function consolidate(delta: Delta, keyOf: ((row: Row) => StateKey | undefined) | null): Delta {
+  const { rows, weights } = delta;
+  if (rows.length < 2) return delta;
+  const sums = weights.slice();
+  if (rows.length <= pairwiseMax) {
+    const all = rows.map((_, index) => index);
+    return addUp(rows, sums, all) ? withoutZeros(rows, sums) : delta;
+  }
+  const hash = keyOf ?? wholeRow(rows[0] as Row);
+  const index = new KeyIndex(
+    delta,
+    rows.map((row) => hash(row) ?? null),
+  );
+  if (index.keys.length === rows.length) return delta;
+  let isChanged = false;
+  for (const changes of index.keys) {
+    if (changes.count === 1) continue;
+    const chain: number[] = [];
+    for (let at = changes.head; at >= 0; at = index.next[at] as number) chain.push(at);
+    chain.reverse();
+    if (chain.length <= pairwiseMax || keyOf === null ? addUp(rows, sums, chain) : addUpByRow(rows, sums, chain)) {
+      isChanged = true;
+    }
+  }
+  return isChanged ? withoutZeros(rows, sums) : delta;
 }
 
-function consolidatePairwise(delta: Delta): Delta {
-  const { rows, weights } = delta;
-  let repeats = 0;
-  const sums = weights.slice();
-  for (let index = 1; index < rows.length; index++) {
-    const row = rows[index] as Row;
-    for (let earlier = 0; earlier < index; earlier++) {
-      if (sums[earlier] === 0 || !sameRow(rows[earlier] as Row, row)) continue;
-      sums[earlier] = (sums[earlier] as number) + (weights[index] as number);
-      sums[index] = 0;
-      repeats++;
+/** Moves the weights of equal rows among those at `indexes` to the first of them; says whether there were any. */
+function addUp(rows: readonly Row[], sums: number[], indexes: readonly number[]): boolean {
+  let isChanged = false;
+  for (let later = 1; later < indexes.length; later++) {
+    const at = indexes[later] as number;
+    for (let earlier = 0; earlier < later; earlier++) {
+      const first = indexes[earlier] as number;
+      if (!sameRow(rows[first] as Row, rows[at] as Row)) continue;
+      sums[first] = (sums[first] as number) + (sums[at] as number);
+      sums[at] = 0;
+      isChanged = true;
       break;
     }
   }
-  return repeats === 0 ? delta : withoutZeros(rows, sums);
+  return isChanged;
 }
 
-function consolidateByKey(delta: Delta): Delta {
-  const { rows, weights } = delta;
-  const positions = (rows[0] as Row).map((_, position) => position);
-  const first = new Map<string, number>();
-  const sums = weights.slice();
-  for (let index = 0; index < rows.length; index++) {
-    const key = identityKey(rows[index] as Row, positions);
-    const earlier = first.get(key);
-    if (earlier === undefined) {
-      first.set(key, index);
+function addUpByRow(rows: readonly Row[], sums: number[], indexes: readonly number[]): boolean {
+  const hash = wholeRow(rows[0] as Row);
+  const firsts = new Map<StateKey, number>();
+  let isChanged = false;
+  for (const at of indexes) {
+    const key = hash(rows[at] as Row);
+    const first = firsts.get(key);
+    if (first === undefined) {
+      firsts.set(key, at);
     } else {
-      sums[earlier] = (sums[earlier] as number) + (weights[index] as number);
-      sums[index] = 0;
+      sums[first] = (sums[first] as number) + (sums[at] as number);
+      sums[at] = 0;
+      isChanged = true;
     }
   }
-  return first.size === rows.length ? delta : withoutZeros(rows, sums);
+  return isChanged;
+}
+
+function wholeRow(example: Row): (row: Row) => StateKey {
+  const positions = example.map((_, position) => position);
+  return (row) => identityKey(row, positions);
 }
 
 function withoutZeros(rows: readonly Row[], weights: readonly number[]): Delta {

@@ -41,6 +41,7 @@ export class OutputOperator implements Operator {
   readonly #pick: ((row: Row) => Row) | null;
   readonly #check: KeyCheck | null;
   readonly #isConsolidated: boolean;
+  readonly #hashOf: ((row: Row) => StateKey | undefined) | null;
 
   constructor(options: {
     readonly view: string;
@@ -48,16 +49,19 @@ export class OutputOperator implements Operator {
     readonly check: KeyCheck | null;
     /** What comes in has each row once, and `pick` drops no column. */
     readonly isConsolidated: boolean;
+    /** A key of the view's rows that few of them share; null where none is known. */
+    readonly hashOf: ((row: Row) => StateKey | undefined) | null;
   }) {
     this.#view = options.view;
     this.#pick = options.pick;
     this.#check = options.check;
     this.#isConsolidated = options.isConsolidated;
+    this.#hashOf = options.hashOf;
   }
 
   step(inputs: readonly Delta[]): Delta {
     const picked = this.#picked(inputs[0] ?? emptyDelta);
-    const delta = this.#isConsolidated ? picked : consolidate(picked);
+    const delta = this.#isConsolidated ? picked : consolidate(picked, this.#hashOf);
     return this.#check === null || delta.length === 0 ? delta : this.#checked(delta, this.#check);
   }
 

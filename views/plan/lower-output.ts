@@ -5,8 +5,9 @@ import { compareRows } from '../expressions/order.ts';
 import type { KeyCheck } from '../operators/output.ts';
 import { OutputOperator } from '../operators/output.ts';
 import { picker } from '../operators/rows.ts';
-import type { Row, Value } from '../value.ts';
+import type { Row, StateKey, Value } from '../value.ts';
 import { columnOf } from './expressions.ts';
+import { keysOf } from './keys.ts';
 import { keyFunction, nodeOf } from './lower-graph.ts';
 import type { GraphBuilder, Lowered } from './lower-graph.ts';
 import type { BoundView } from './plan.ts';
@@ -27,6 +28,7 @@ export function lowerOutput(view: BoundView, lowered: Lowered, isChecked: boolea
     pick: picker(positions, lowered.width),
     check,
     isConsolidated: givesRowsOnce.has(lowered.node.kind) && new Set(positions).size === lowered.width,
+    hashOf: hashOf(view),
   });
   const keyNames = view.key.map((at) => view.columns[at]?.name ?? '').join(', ');
   const detail = `view ${view.name}${view.key.length === 0 ? '' : ` key (${keyNames})${isChecked ? ', checked' : ''}`}`;
@@ -39,6 +41,16 @@ export function lowerOutput(view: BoundView, lowered: Lowered, isChecked: boolea
 
 /** Kinds of operators that compare what they give with what they gave before. */
 const givesRowsOnce: ReadonlySet<string> = new Set(['aggregate', 'top', 'distinct', 'except', 'intersect']);
+
+/** By columns that are known to tell the rows apart, else by those declared to. */
+function hashOf({ plan, columns, key }: BoundView): ((row: Row) => StateKey | undefined) | null {
+  const ids = columns.map(({ id }) => id);
+  const known = keysOf(plan).find((candidate) => candidate.every((id) => ids.includes(id)));
+  const chosen = (known ?? key.map((at) => present(ids[at], 'a key column'))).map((id) => {
+    return columnOf(present(columns[ids.indexOf(id)], 'a key column'));
+  });
+  return chosen.length === 0 ? null : keyFunction(chosen, new Map(ids.map((id, index) => [id, index])));
+}
 
 function keyCheck({ columns, key }: BoundView, state: string, graph: GraphBuilder): KeyCheck {
   const types = columns.map(({ type }) => type);
