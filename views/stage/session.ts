@@ -119,7 +119,6 @@ export class Session {
       throw new TidemarkError('LOG_CLOSED', 'the log that views read has ended', { place: { source: viewsStream } });
     }
     if (this.#open !== null) return true;
-    if (this.#silent === null) this.#publisher.mark();
     await this.#persist();
     await this.#store.flushed();
     return true;
@@ -294,6 +293,8 @@ export class Session {
   /** Commits state, behind the results that it led to. */
   async #persist(): Promise<void> {
     const { log } = this.#options;
+    // State that a kill leaves ahead of the published vector would have to be made anew.
+    if (this.#silent === null) this.#publisher.mark();
     await this.#writer.durable();
     // One commit at a time is on its way, so that what waits stays bounded.
     await this.#store.flushed();
