@@ -47,6 +47,7 @@ export class ViewRun {
   /** What a killed process left, in a copy: sinks equal PostgreSQL's answers at the commit that they name, and state is not ahead of them. */
   async look(copy: string, log: Log): Promise<string> {
     const standing = await stateStanding(copy, log);
+    if (standing === 'ahead') throw new Difference('view state contains more than was published');
     this.#standings.set(standing, (this.#standings.get(standing) ?? 0) + 1);
     const found: string[] = [];
     for (const [index, check] of this.#checks.entries()) {
