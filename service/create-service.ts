@@ -3,6 +3,7 @@ import type { Report } from '../model/events.ts';
 import type { Log } from '../model/log.ts';
 import { openLog } from './open-log.ts';
 import type { PipelinePlan } from './pipeline.ts';
+import { viewsStream } from '../views/port.ts';
 import { Service } from './service.ts';
 import type { ServiceDeps } from './service.ts';
 import { sinkPlans } from './sink-plans.ts';
@@ -39,7 +40,11 @@ async function planOf(config: Config, deps: ServiceDeps, report: Report): Promis
 }
 
 function viewsPlan(config: Config, deps: ServiceDeps, log: Log, report: Report): ViewsPlan | null {
-  if (config.views.length === 0) return null;
+  if (config.views.length === 0) {
+    // The log would keep deletes for views that have left the file.
+    for (const stream of log.streams()) log.registerCursor(stream, viewsStream, null);
+    return null;
+  }
   const { clock, files } = deps;
   const sources = config.sources.map(({ name }) => name);
   return { views: config.views, sources, log, dataDirectory: config.dataDirectory, files, clock, report };
