@@ -112,6 +112,30 @@ describePostgres('the comparison of the demo', (database) => {
   });
 });
 
+describePostgres('the comparison of documents', (database) => {
+  it('takes each as the text that the query answers, to the blank', async () => {
+    await database.query(
+      `CREATE TABLE parts (id bigint, whole bigint); INSERT INTO parts VALUES (1, 7), (2, 7), (3, 8)`,
+    );
+    const sql = `SELECT json_agg(json_build_object('id', id) ORDER BY id) AS parts, whole AS id FROM parts GROUP BY whole`;
+    const directory = mkdtempSync(join(tmpdir(), 'demo-compare-'));
+    onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+    const file = join(directory, 'shop.db');
+    change(
+      file,
+      `CREATE TABLE wholes (id INTEGER PRIMARY KEY, parts TEXT, _seq INTEGER);
+       INSERT INTO wholes VALUES (7, '[{"id" : 1}, {"id" : 2}]', 1), (8, '[{"id" : 3}]', 1)`,
+    );
+    const compareWholes = async () => (await compare(database.url, file, [{ table: 'wholes', sql }]))[0];
+    expect(await compareWholes()).toMatchObject({ rows: 2, missing: 0, extra: 0, different: 0 });
+    change(file, `UPDATE wholes SET parts = '[{"id": 3}]' WHERE id = 8`);
+    expect(await compareWholes()).toMatchObject({
+      different: 1,
+      shown: ['wholes 8: parts is [{"id" : 3}], and in the index [{"id": 3}]'],
+    });
+  });
+});
+
 describe('a look at the documents', () => {
   it('finds half a transaction: sums that disagree, lines that were not summed', () => {
     const file = documentsFile();

@@ -22,7 +22,7 @@ const searchEveryMs = 3_000;
 const probeEveryMs = 1_000;
 /** Without a terminal, a line of figures this often. */
 const lineEveryMs = 2_000;
-const watchedAtLeastMs = 4_000;
+const watchedAtLeastMs = 6_000;
 /** The index must be readable by then, whatever the machine. */
 const consistentWithinMs = 300_000;
 const making = 'making the documents of what was read, while the shop goes on …';
