@@ -13,6 +13,8 @@ export class Arrange implements Operator {
   readonly arrangement: Arrangement;
   /** Of the rows of the step's output, which is not empty; entries behind them are left from earlier steps. */
   keys: (StateKey | undefined)[] = [];
+  /** The arrangement's order. */
+  readonly compare: (a: Row, b: Row) => number;
   readonly #name: string;
   readonly #keyOf: (row: Row) => StateKey | undefined;
   readonly #pick: ((row: Row) => Row) | null;
@@ -21,11 +23,13 @@ export class Arrange implements Operator {
   constructor(options: {
     readonly name: string;
     readonly arrangement: Arrangement;
+    readonly compare: (a: Row, b: Row) => number;
     readonly keyOf: (row: Row) => StateKey | undefined;
     readonly pick: ((row: Row) => Row) | null;
   }) {
     this.#name = options.name;
     this.arrangement = options.arrangement;
+    this.compare = options.compare;
     this.#keyOf = options.keyOf;
     this.#pick = options.pick;
   }

@@ -2,9 +2,9 @@ import { Delta, emptyDelta } from '../delta.ts';
 import { RowError } from '../expressions/expression.ts';
 import type { Row, StateKey } from '../value.ts';
 import type { Arrange } from './arrange.ts';
-import type { KeyChanges } from './key-index.ts';
 import { KeyIndex } from './key-index.ts';
 import type { Operator, StepContext } from './operator.ts';
+import { sortedChanges } from './window.ts';
 
 export interface JoinOptions {
   readonly name: string;
@@ -25,10 +25,11 @@ export interface JoinOptions {
 /**
  * Joins two arrangements on equal keys. With both sides' new states known, a step outputs
  *
- *   ΔA ⋈ B_new  +  A_old ⋈ ΔB
+ *   A_old ⋈ ΔB  +  ΔA ⋈ B_new
  *
- * where A_old = A_new − ΔA. A row alone follows the same rule: what depends on the other side is only whether its key has rows there, so
- * ΔA counts by the new answer, and A_old changes for the keys whose answer changed.
+ * where A_old = A_new − ΔA. In this order, as if first one side changed and then the other, no row goes before it is there. A row
+ * alone follows the same rule: what depends on the other side is only whether its key has rows there, so A_old changes for the keys
+ * whose answer changed, and ΔA counts by the new answer.
  */
 export class Join implements Operator {
   readonly #options: JoinOptions;
@@ -61,6 +62,20 @@ export class Join implements Operator {
 
 /** Rows of `side` by themselves, as its keys have (`matched`) or have no partner on the other side. */
 function alone(side: Side, other: Side, matched: boolean, pad: ((row: Row) => Row) | null, output: Delta): void {
+  if (other.delta.length > 0) {
+    for (const { key, total: change } of other.index.keys) {
+      const total = other.arrange.arrangement.total(key);
+      const had = total - change !== 0;
+      const has = total !== 0;
+      if (had === has) continue;
+      const sign = has === matched ? 1 : -1;
+      const old = side.old(key);
+      for (let at = 0; at < old.rows.length; at++) {
+        const row = old.rows[at] as Row;
+        output.push(pad === null ? row : pad(row), sign * (old.weights[at] as number));
+      }
+    }
+  }
   const { rows, weights } = side.delta;
   for (let index = 0; index < rows.length; index++) {
     const key = side.arrange.keys[index];
@@ -68,19 +83,6 @@ function alone(side: Side, other: Side, matched: boolean, pad: ((row: Row) => Ro
     if (hasPartner !== matched) continue;
     const row = rows[index] as Row;
     output.push(pad === null ? row : pad(row), weights[index] as number);
-  }
-  if (other.delta.length === 0) return;
-  for (const { key, total: change } of other.index.keys) {
-    const total = other.arrange.arrangement.total(key);
-    const had = total - change !== 0;
-    const has = total !== 0;
-    if (had === has) continue;
-    const sign = has === matched ? 1 : -1;
-    const old = side.old(key);
-    for (let at = 0; at < old.rows.length; at++) {
-      const row = old.rows[at] as Row;
-      output.push(pad === null ? row : pad(row), sign * (old.weights[at] as number));
-    }
   }
 }
 
@@ -113,7 +115,7 @@ class Side {
     return this.#index;
   }
 
-  /** The rows under the key before the step; they may repeat, with weights that cancel out. Valid until the next call. */
+  /** The rows under the key before the step, in order. Valid until the next call. */
   old(key: StateKey): OldRows {
     if (this.#lastKey !== undefined && Object.is(this.#lastKey, key)) return this.#lastOld;
     const old = this.#oldRows(key);
@@ -129,21 +131,43 @@ class Side {
     if (changes !== undefined && arrangement.total(key) === changes.total) return noRows;
     const bag = arrangement.bag(key);
     const chunks = bag === undefined ? noChunks : bag.chunks;
-    if (changes === undefined && chunks.length <= 1) return chunks[0] ?? noRows;
+    if (changes !== undefined) {
+      return takenBack(
+        chunks,
+        sortedChanges(this.delta, this.index, changes, this.arrange.compare),
+        this.arrange.compare,
+      );
+    }
+    if (chunks.length <= 1) return chunks[0] ?? noRows;
     const rows = new Delta();
     for (const chunk of chunks) {
       for (let at = 0; at < chunk.rows.length; at++) rows.push(chunk.rows[at] as Row, chunk.weights[at] as number);
     }
-    if (changes !== undefined) this.#takeBack(changes, rows);
     return rows;
   }
+}
 
-  #takeBack(changes: KeyChanges, rows: Delta): void {
-    const { delta, index } = this;
-    for (let at = changes.head; at >= 0; at = index.next[at] as number) {
-      rows.push(delta.rows[at] as Row, -(delta.weights[at] as number));
+/** The rows of a bag before the changes, which are sorted as the bag is, and have each row once. */
+function takenBack(chunks: readonly OldRows[], changes: Delta, compare: (a: Row, b: Row) => number): OldRows {
+  const rows = new Delta();
+  let next = 0;
+  for (const chunk of chunks) {
+    for (let at = 0; at < chunk.rows.length; at++) {
+      const row = chunk.rows[at] as Row;
+      let weight = chunk.weights[at] as number;
+      while (next < changes.length) {
+        const order = compare(changes.rows[next] as Row, row);
+        if (order > 0) break;
+        const change = changes.weights[next] as number;
+        if (order === 0) weight -= change;
+        else rows.push(changes.rows[next] as Row, -change);
+        next++;
+      }
+      if (weight !== 0) rows.push(row, weight);
     }
   }
+  for (; next < changes.length; next++) rows.push(changes.rows[next] as Row, -(changes.weights[next] as number));
+  return rows;
 }
 
 interface OldRows {
@@ -171,6 +195,16 @@ class Pairs {
   }
 
   push(left: Side, right: Side, output: Delta, context: StepContext): void {
+    const { delta } = right;
+    for (let index = 0; index < delta.rows.length; index++) {
+      const key = right.arrange.keys[index];
+      if (key === undefined) continue;
+      const old = left.old(key);
+      for (let at = 0; at < old.rows.length; at++) {
+        const weight = (delta.weights[index] as number) * (old.weights[at] as number);
+        this.#pair(old.rows[at] as Row, delta.rows[index] as Row, weight, output, context);
+      }
+    }
     const { rows, weights } = left.delta;
     for (let index = 0; index < rows.length; index++) {
       const key = left.arrange.keys[index];
@@ -184,16 +218,6 @@ class Pairs {
           const weight = (weights[index] as number) * (partners.weights[at] as number);
           this.#pair(rows[index] as Row, partners.rows[at] as Row, weight, output, context);
         }
-      }
-    }
-    const { delta } = right;
-    for (let index = 0; index < delta.rows.length; index++) {
-      const key = right.arrange.keys[index];
-      if (key === undefined) continue;
-      const old = left.old(key);
-      for (let at = 0; at < old.rows.length; at++) {
-        const weight = (delta.weights[index] as number) * (old.weights[at] as number);
-        this.#pair(old.rows[at] as Row, delta.rows[index] as Row, weight, output, context);
       }
     }
   }

@@ -9,6 +9,7 @@ import type { Row } from '../value.ts';
  *   the delta of the output. The sum of all deltas returned is at every step exactly what the operator's batch definition gives
  *   for the sum of all deltas received (tests/views/operators hold each to that).
  * - Deltas given are shared with other operators and not to be changed; rows are passed on, not copied.
+ * - The rows of a delta come in an order in which no row goes before it is there, so that states never hold less than nothing.
  * - Arrangements are updated by their own operator (arrange.ts) before any of their readers steps: readers see the new state, and
  *   account for the delta themselves.
  * - Everything remembered is in the StateStore; an operator made anew over the same store goes on where the old one was.

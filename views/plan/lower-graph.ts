@@ -96,6 +96,7 @@ export class GraphBuilder {
     const arrange = new Arrange({
       name,
       arrangement,
+      compare,
       keyOf: this.#keyOf(input, by),
       pick: arrangedPicker(input, columns, computed),
     });

@@ -5,6 +5,7 @@ import { identityKey } from '../../../views/operators/rows.ts';
 import type { BoundView } from '../../../views/plan/plan.ts';
 import { buildEngine } from '../../../views/plan/lower.ts';
 import { MemoryStore } from '../../../views/state/memory.ts';
+import type { Arrangement, ArrangementSpec, StateStore } from '../../../views/state/port.ts';
 import type { Row } from '../../../views/value.ts';
 import { evaluate } from './definition.ts';
 
@@ -85,18 +86,38 @@ class Tables {
   }
 }
 
+/** State in memory that holds its users to never taking out what is not there. */
+class StrictStore extends MemoryStore {
+  override arrangement(name: string, spec: ArrangementSpec): Arrangement {
+    const made = super.arrangement(name, spec);
+    const add = made.add.bind(made);
+    made.add = (key, row, weight) => {
+      add(key, row, weight);
+      for (const { weights } of made.bag(key)?.chunks ?? []) {
+        if (weights.some((sum) => sum < 0))
+          throw new Error(`${name} has less than nothing of a row under ${String(key)}`);
+      }
+    };
+    return made;
+  }
+}
+
 /**
  * Runs the batches through an engine of the view and holds it, after each, to the batch definition over what the relations hold. Every
  * third step goes to an engine made anew over the same state.
  */
-export function holds(view: BoundView, batches: readonly (readonly Change[])[]): void {
-  const store = new MemoryStore();
+export function holds(
+  view: BoundView,
+  batches: readonly (readonly Change[])[],
+  store: StateStore = new StrictStore(),
+): void {
   const tables = new Tables();
   const result = new Bag();
   let engine = buildEngine([view], store);
   for (const [number, batch] of batches.entries()) {
     if (number % 3 === 2) engine = buildEngine([view], store);
     const changed = engine.step(tables.apply(batch)).get(view.name) ?? new Delta();
+    store.commit(String(number));
     const once = new Bag();
     for (const [index, row] of changed.rows.entries()) {
       result.add(row, changed.weights[index] ?? 0);
