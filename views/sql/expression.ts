@@ -1,5 +1,5 @@
 import { callFunction, castTo, commonType, equality } from '../expressions/resolve.ts';
-import { isNull, isTrueValue, mapAll, not, nullOf } from '../plan/expressions.ts';
+import { and, isNull, isTrueValue, mapAll, not, nullOf } from '../plan/expressions.ts';
 import { asCondition } from './conditions.ts';
 import { bindConstant, bindType, typed } from './constants.ts';
 import { bindOperator } from './operators.ts';
@@ -84,7 +84,13 @@ function bindBooleanTest({ arg, booltesttype }: BooleanTest, context: Expression
 /** IS NULL of a row: every field is; IS NOT NULL: no field is. */
 function recordTest(row: Expression, notNull: boolean): Expression {
   if (!notNull) return isNull(row);
-  if (row.kind !== 'row') return not(isNull(row));
+  // The row of a table that an outer join may leave out.
+  if (row.kind === 'case' && row.otherwise.kind === 'row') {
+    const [absent, ...others] = row.branches;
+    const isAbsence = absent?.when.kind === 'isNull' && absent.then.kind === 'literal' && absent.then.value === null;
+    if (isAbsence && others.length === 0) return and([not(absent.when), recordTest(row.otherwise, notNull)]);
+  }
+  if (row.kind !== 'row') return callFunction('record is not null', [row], 0);
   const tests = row.fields.map((field) => not(isNull(field)));
   const [first] = tests;
   if (first === undefined) return not(isNull(row));

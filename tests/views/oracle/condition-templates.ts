@@ -77,7 +77,7 @@ export const conditionTemplates: readonly string[] = [
   '({text}::text = {int4}::text)',
   '({row} IS NULL)',
   '({row} IS NOT NULL)',
-  '({row} = {row})',
-  '({row} IS DISTINCT FROM {row})',
-  '({row} < {row})',
+  '({same_row} = {same_row})',
+  '({same_row} IS DISTINCT FROM {same_row})',
+  '({same_row} < {same_row})',
 ];

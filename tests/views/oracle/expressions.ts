@@ -39,6 +39,8 @@ export class ExpressionMaker {
   }
 
   value(type: string, scope: Scope, depth: number): Sql {
+    // Rows of two tables do not compare.
+    if (type === 'same_row') return scope.aliases[0] ?? 'ROW(1, NULL)';
     if (type === 'row') return scope.aliases.length > 0 ? this.#chance.of(scope.aliases) : 'ROW(1, NULL)';
     if (type === 'any') return this.value(this.#anyType(scope), scope, depth);
     const chance = this.#chance;

@@ -312,7 +312,7 @@ export function templatesOf(type: string): readonly Template[] {
 function parse(text: string): Template {
   const slots: { type: string; literal: boolean }[] = [];
   // Braces of JSON and array literals hold no bare name of a type.
-  const texts = text.split(/\{(#?(?:any|text_key|jsonb_object|[a-z][a-z0-9]+(?:\[\])?))\}/);
+  const texts = text.split(/\{(#?(?:any|same_row|text_key|jsonb_object|[a-z][a-z0-9]+(?:\[\])?))\}/);
   const between: string[] = [];
   for (const [index, part] of texts.entries()) {
     if (index % 2 === 0) between.push(part);

@@ -1,3 +1,4 @@
+import { recordFields } from '../record-text.ts';
 import { ArrayEditor } from '../array-edit.ts';
 import { RowError } from '../expression.ts';
 import { jsonElement, jsonMember } from '../json-scan.ts';
@@ -253,4 +254,22 @@ const texts: readonly FunctionDefinition[] = [
   define('string_to_array', ['text', 'text', 'text'], 'text[]', split, { strict: false }),
 ];
 
-export const arrayFunctions: readonly FunctionDefinition[] = [...quantified, ...measures, ...elements, ...texts];
+/** `IS NOT NULL` of a record that is computed: true when no field is NULL. A name that no query can write. */
+const wholeRecord = definePolymorphic(
+  'record is not null',
+  ['record'],
+  'bool',
+  ([type]) => {
+    const types = type?.kind === 'record' ? type.fields.map((field) => field.type) : [];
+    return (text: Value) => text !== null && recordFields(text as string, types).every((field) => field !== null);
+  },
+  { strict: false },
+);
+
+export const arrayFunctions: readonly FunctionDefinition[] = [
+  ...quantified,
+  ...measures,
+  ...elements,
+  ...texts,
+  wholeRecord,
+];
