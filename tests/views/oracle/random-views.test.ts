@@ -7,7 +7,7 @@ import { OracleServer } from './oracle-server.ts';
 /** TIDEMARK_VIEWS_SEED runs a seed again; each has about six queries, twelve transactions and four ways to run the engine. */
 const seeded = process.env['TIDEMARK_VIEWS_SEED'];
 const first = Number(seeded ?? Math.floor(Math.random() * 1e9));
-const cases = seeded === undefined ? 200 : 1;
+const cases = seeded === undefined ? 350 : 1;
 /** A machine that is busy with other things is let off with fewer. */
 const longestMs = 90_000;
 
