@@ -48,3 +48,6 @@ SELECT DISTINCT ON (customer_id) customer_id, id, placed FROM orders ORDER BY cu
 
 -- ## Not supported: Slices of arrays
 SELECT tags[1:2] FROM products;
+
+-- ## Not supported: Fields of a row that comes out of a subquery
+SELECT (x.r).name FROM (SELECT c AS r FROM customers c) x;

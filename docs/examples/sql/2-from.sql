@@ -58,3 +58,10 @@ SELECT sku, tag FROM products CROSS JOIN LATERAL unnest(tags) AS tag;
 
 -- ## Not supported: TABLESAMPLE
 SELECT * FROM orders TABLESAMPLE system (10);
+
+-- ## Not supported: Subqueries in join conditions
+SELECT o.id, p.amount FROM orders o LEFT JOIN payments p ON p.order_id = o.id AND p.amount > (SELECT avg(amount) FROM payments);
+
+-- instead:
+SELECT o.id, p.amount FROM orders o CROSS JOIN (SELECT avg(amount) AS average FROM payments) a
+LEFT JOIN payments p ON p.order_id = o.id AND p.amount > a.average;
