@@ -13,7 +13,7 @@ async function run(server: PostgresServer, options: { kills: number; torn: boole
   const lines = [`seed ${seed}`];
   const say = (line: string): void => void lines.push(line);
   try {
-    return await runCrash(server, { ...options, seed, minutes: 2, compareEvery: 5, keep: false, say });
+    return await runCrash(server, { ...options, seed, minutes: 5, compareEvery: 5, keep: false, say });
   } catch (error) {
     if (error instanceof Error) error.message = `${lines.join('\n')}\n${error.message}`;
     throw error;
@@ -29,7 +29,7 @@ describePostgresServer('kill -9', crashServer, (server) => {
     expect(result.reader.commits).toBeGreaterThan(1);
     expect(result.views.compared).toBeGreaterThan(1);
     expect(result.reader.viewCommits).toBeGreaterThan(0);
-  }, 240_000);
+  }, 480_000);
 });
 
 describePostgresServer('a sink whose commits are not atomic', crashServer, (server) => {
@@ -37,5 +37,5 @@ describePostgresServer('a sink whose commits are not atomic', crashServer, (serv
     const failure = await run(server(), { kills: 12, torn: true }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(Difference);
     expect(String(failure)).toMatch(/the reader saw: .*(together -?\d+ instead of 0|counter|do not agree)/);
-  }, 240_000);
+  }, 480_000);
 });
