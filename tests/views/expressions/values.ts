@@ -161,7 +161,10 @@ const anyText: Readonly<Record<string, fc.Arbitrary<string>>> = {
     .float({ noNaN: true, noDefaultInfinity: true })
     .filter((value) => Number.isInteger(value * 8) && Math.abs(value) < 1e5)
     .map(String),
-  text: fc.string({ unit: 'grapheme', maxLength: 8 }).filter((text) => !text.includes('\0')),
+  // Letters beyond Cyrillic are left out: which case they have depends on the year of the C library's Unicode, and of Node's.
+  text: fc
+    .string({ unit: 'grapheme', maxLength: 8 })
+    .filter((text) => !text.includes('\0') && !/[[\p{L}\p{M}]--[\u0000-\u052f]]/v.test(text)),
 };
 
 function canonical(text: string): string {
