@@ -8,7 +8,6 @@ import { Service } from './service.ts';
 import type { ServiceDeps } from './service.ts';
 import { sinkPlans } from './sink-plans.ts';
 import { sourcePlan } from './source-plan.ts';
-import type { ViewsPlan } from './views-unit.ts';
 
 /** Starts the deployment that a configuration describes. What fails before it runs is thrown, with nothing left behind. */
 export async function createService(config: Config, deps: ServiceDeps): Promise<Service> {
@@ -31,7 +30,7 @@ async function planOf(config: Config, deps: ServiceDeps, report: Report): Promis
       config.sources.map(async (source: SourceConfig) => sourcePlan(source, { ...deps, log, report, config })),
     );
     const sinks: readonly SinkConfig[] = config.sinks;
-    const views = viewsPlan(config, deps, log, report);
+    const views = await viewsPlan(config, deps, log, report);
     return { name: config.name, log, sources, views, sinks: await sinkPlans(sinks, { ...deps, log, report, config }) };
   } catch (error) {
     await log.close();
@@ -39,7 +38,7 @@ async function planOf(config: Config, deps: ServiceDeps, report: Report): Promis
   }
 }
 
-function viewsPlan(config: Config, deps: ServiceDeps, log: Log, report: Report): ViewsPlan | null {
+async function viewsPlan(config: Config, deps: ServiceDeps, log: Log, report: Report): Promise<PipelinePlan['views']> {
   if (config.views.length === 0) {
     // The log would keep deletes for views that have left the file.
     for (const stream of log.streams()) log.registerCursor(stream, viewsStream, null);
@@ -47,5 +46,8 @@ function viewsPlan(config: Config, deps: ServiceDeps, log: Log, report: Report):
   }
   const { clock, files } = deps;
   const sources = config.sources.map(({ name }) => name);
-  return { views: config.views, sources, log, dataDirectory: config.dataDirectory, files, clock, report };
+  const plan = { views: config.views, sources, log, dataDirectory: config.dataDirectory, files, clock, report };
+  // Parser and operators are loaded by those who have views: they take 20 MB.
+  const { ViewsUnit } = await import('./views-unit.ts');
+  return (tablesAreKnown) => new ViewsUnit(plan, tablesAreKnown);
 }

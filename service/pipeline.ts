@@ -8,8 +8,7 @@ import { SinkUnit } from './sink-unit.ts';
 import type { FedSink, SinkGroupPlan } from './sink-unit.ts';
 import { SourceUnit } from './source-unit.ts';
 import type { SourcePlan } from './source-unit.ts';
-import { ViewsUnit } from './views-unit.ts';
-import type { ViewsPlan } from './views-unit.ts';
+import type { ViewsUnit } from './views-unit.ts';
 
 /** Sizes of topics change slowly and cost a look at every segment; status is asked for several times a second. */
 const topicsAgeMsMax = 1000;
@@ -19,8 +18,8 @@ export interface PipelinePlan {
   readonly name: string;
   readonly log: Log;
   readonly sources: readonly SourcePlan[];
-  /** Null when the file has none. */
-  readonly views: ViewsPlan | null;
+  /** Makes what keeps the views; null when the file has none. It is told when no further tables will appear in the log. */
+  readonly views: ((tablesAreKnown: () => boolean) => ViewsUnit) | null;
   readonly sinks: readonly SinkGroupPlan[];
 }
 
@@ -44,7 +43,7 @@ export class Pipeline {
     this.sinkGroups = plan.sinks.map((group) => new SinkUnit(group, clock, report));
     // What a source has not shown in the log once it is consistent, it will not bring.
     const areKnown = (): boolean => this.sources.every((source) => source.rawStatus().consistent);
-    this.views = plan.views && new ViewsUnit(plan.views, areKnown);
+    this.views = plan.views && plan.views(areKnown);
     this.views?.onProgress(() => this.#wake());
     for (const group of plan.sinks) group.onProgress(() => this.#wake());
   }

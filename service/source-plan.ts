@@ -8,7 +8,6 @@ import type { Report } from '../model/events.ts';
 import type { Log } from '../model/log.ts';
 import { lsnOrder } from '../model/position.ts';
 import { eventOrigin } from './event-origin.ts';
-import { ndjsonPlan } from './ndjson-plan.ts';
 import type { ServiceDeps } from './service.ts';
 import type { SourcePlan } from './source-unit.ts';
 
@@ -17,7 +16,11 @@ export async function sourcePlan(
   source: SourceConfig,
   deps: ServiceDeps & { log: Log; report: Report; config: Config },
 ): Promise<SourcePlan> {
-  if (source.type === 'ndjson') return ndjsonPlan(source, deps);
+  if (source.type === 'ndjson') {
+    // It brings the input functions of SQL's types, a few megabytes that a deployment of databases alone need not load.
+    const { ndjsonPlan } = await import('./ndjson-plan.ts');
+    return ndjsonPlan(source, deps);
+  }
   const { log, clock, random, files, report, config } = deps;
   const target = await postgresTarget(source);
   const { snapshot, heartbeatMs, startAt } = source;
