@@ -11,8 +11,11 @@ import { writeFailure } from './write-failure.ts';
 
 /** Size of the buffers that frames are built in. */
 export const extentBytes = 1024 * 1024 + 64 * 1024;
-/** Buffers kept for use again: as many as wait and are being written when the disk is the limit. */
-const poolMax = 4;
+/**
+ * Buffers kept for use again: as many as wait and are being written when two chunks of a snapshot come at once. What is not kept is
+ * garbage that the collector lets grow to 60 MB.
+ */
+const poolMax = 6;
 /** While a sync is under way, writing goes on once this much waits. */
 const overlapBytes = 1024 * 1024;
 /** How long a stream is idle before it notes how far its file is on disk. */

@@ -87,7 +87,9 @@ export class FrameReader {
     const from = start - this.#bufferOffset;
     const size = Math.max(wanted, kept);
     const isKept = this.#reuse && this.buffer.length >= size && this.buffer.length <= keptBlockBytesMax;
-    const into = isKept ? this.buffer : Buffer.allocUnsafeSlow(size);
+    // Room for the next, slightly larger block: what is not used again is garbage that the collector leaves for long.
+    const room = this.#reuse && size < keptBlockBytesMax ? Math.min(keptBlockBytesMax, size + (size >> 2)) : size;
+    const into = isKept ? this.buffer : Buffer.allocUnsafeSlow(room);
     if (kept > 0) this.buffer.copy(into, 0, from, from + kept);
     const read = size > kept ? await this.#file.read(into.subarray(kept, size), start + kept) : 0;
     this.buffer = into;

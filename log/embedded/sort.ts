@@ -9,7 +9,7 @@ import type { SortedSource } from './sorted-source.ts';
 import { Arena, compareKeys, keyBytesOf } from './sorted-source.ts';
 
 /** Records sorted in memory at a time; more than that goes to a run file. */
-const arenaBytesDefault = 8 * 1024 * 1024;
+const arenaBytesDefault = 6 * 1024 * 1024;
 const runBlockBytes = 128 * 1024;
 /** A block with its header and meta comes in one read. */
 const runReadBytes = runBlockBytes + 32 * 1024;
