@@ -149,6 +149,15 @@ describe('tidemark pipe', () => {
     );
   });
 
+  it('reads numbers as numeric prints them', async () => {
+    const numbers = ['1.50', '1e3', '-0', '-0.00', '-0.5', '0', '12345678901234567890.10', '1E-2', '-7'];
+    const lines = numbers.map((number, id) => `{"id":${id},"a":${number}}`).join('\n');
+    const sql = 'SELECT id, a, a::text AS t FROM t ORDER BY id';
+    const { stdout } = await pipe(['--table', 't(id int, a numeric)', '--sql', sql, '--final'], lines);
+    const printed = ['1.50', '1000', '0', '0.00', '-0.5', '0', '12345678901234567890.10', '0.01', '-7'];
+    expect(stdout).toBe(printed.map((number, id) => `{"id":${id},"a":${number},"t":"${number}"}\n`).join(''));
+  });
+
   it('stops at a malformed line with its number, after printing what came before it', async () => {
     const args = ['--table', 't(id int PRIMARY KEY, a int NOT NULL)', '--sql', 'SELECT id, a FROM t'];
     for (const [line, why] of [

@@ -28,6 +28,8 @@ export class JsonRowReader {
   readonly #positions: readonly number[];
   readonly #columns: readonly PipeColumn[];
   readonly #isInteger: readonly boolean[];
+  /** `numeric` without a scale: most numbers stand there as PostgreSQL prints them. */
+  readonly #isPlainNumeric: readonly boolean[];
   readonly #inputs: readonly ((text: string) => Value)[];
 
   /** Reads the columns at `positions` only. */
@@ -38,6 +40,9 @@ export class JsonRowReader {
     // Of all columns, since members that are expected are gone over quickly.
     this.#scanner = new JsonLineScanner(table.columns.map(({ name }) => name));
     this.#isInteger = this.#columns.map(({ type }) => type.kind === 'scalar' && /^int[48]$/.test(type.name));
+    this.#isPlainNumeric = this.#columns.map(
+      ({ type, typmod }) => type.kind === 'scalar' && type.name === 'numeric' && typmod === undefined,
+    );
     this.#inputs = this.#columns.map(inputOf);
   }
 
@@ -54,6 +59,10 @@ export class JsonRowReader {
         const start = scanner.start[member] as number;
         const end = scanner.end[member] as number;
         row.push(smallInteger(bytes, start, end) ?? this.#input(index, scanner.text(member)));
+      } else if (kind === jsonNumber && this.#isPlainNumeric[index] === true) {
+        const start = scanner.start[member] as number;
+        const text = bytes.toString('latin1', start, scanner.end[member]);
+        row.push(isPlain(bytes, start, start + text.length) ? text : this.#input(index, text));
       } else if (kind === jsonAbsent || kind === jsonNull) {
         row.push(this.#null(index));
       } else {
@@ -92,6 +101,13 @@ export class JsonRowReader {
   #invalid(index: number, why: string): TidemarkError {
     return new TidemarkError('VALUE_INVALID', `column "${this.#columns[index]?.name}" of ${this.#table.name}: ${why}`);
   }
+}
+
+/** Whether a JSON number is as PostgreSQL prints it: no exponent, no minus before a zero (which may be all of the number). */
+function isPlain(bytes: Buffer, start: number, end: number): boolean {
+  if (bytes[start] === 0x2d && bytes[start + 1] === 0x30) return false;
+  for (let at = start; at < end; at++) if ((bytes[at] as number) > 0x39) return false;
+  return true;
 }
 
 /** An integer that surely fits int4; undefined for any other number, which goes the way of the type's input function. */
