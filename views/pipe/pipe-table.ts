@@ -1,7 +1,8 @@
-import { loadModule, parseSync } from 'libpg-query';
-import { TidemarkError } from '../../base/errors.ts';
+import { TidemarkError, messageOf } from '../../base/errors.ts';
 import { typeFromName } from '../expressions/resolve.ts';
 import type { Relation } from '../sql/catalog.ts';
+import { loadParser, parseStatements } from '../sql/parse.ts';
+import type { Statement } from '../sql/parse.ts';
 import type { SqlType } from '../type.ts';
 
 /** A table of `tidemark pipe`, as its `--table` declares it. */
@@ -42,7 +43,7 @@ interface CreateStmt {
 
 /** Reads a CREATE TABLE body: `orders(id int PRIMARY KEY, total numeric(12,2))`. USAGE for what is none. */
 export async function parsePipeTable(text: string): Promise<PipeTable> {
-  await loadModule();
+  await loadParser();
   const create = parseCreate(text);
   const name = create.relation?.relname ?? '';
   const elements = create.tableElts ?? [];
@@ -71,13 +72,13 @@ export function relationOf({ name, columns, key }: PipeTable): Relation {
 
 function parseCreate(text: string): CreateStmt {
   const sql = /^\s*create\s/i.test(text) ? text : `CREATE TABLE ${text}`;
-  let statements: readonly { readonly stmt?: unknown }[] | undefined;
+  let statements: readonly Statement[];
   try {
-    statements = parseSync(sql).stmts;
+    statements = parseStatements(sql);
   } catch (error) {
-    throw usage(text, error instanceof Error ? error.message : String(error));
+    throw usage(text, messageOf(error));
   }
-  const statement = statements?.length === 1 ? (statements[0]?.stmt as { CreateStmt?: CreateStmt }) : undefined;
+  const statement = statements.length === 1 ? (statements[0]?.node as { CreateStmt?: CreateStmt }) : undefined;
   if (!statement?.CreateStmt) throw usage(text, 'it is not one table');
   return statement.CreateStmt;
 }
