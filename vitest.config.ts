@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ['tests/**/*.test.ts'],
     globalSetup: ['tests/global-setup.ts'],
+    setupFiles: ['tests/seed.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,

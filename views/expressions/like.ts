@@ -36,6 +36,7 @@ function sourceOf(pattern: string): { readonly source: string; readonly dangling
   return { source, dangling: escaped };
 }
 
+/** A regular expression with flag u takes these after a backslash, and nothing else. */
 function literal(character: string): string {
-  return /[\\^$.*+?()[\]{}|/-]/.test(character) ? `\\${character}` : character;
+  return /[\\^$.*+?()[\]{}|/]/.test(character) ? `\\${character}` : character;
 }

@@ -1,27 +1,33 @@
 import { beforeAll, expect, it } from 'vitest';
 import { loadSqlParser } from '../../../views/sql/bind.ts';
-import { describePostgres } from '../../servers/suite.ts';
+import { connectTo, describePostgresServer } from '../../servers/suite.ts';
 import { explain, newStatistics, runSeed } from './fuzzer.ts';
 import { OracleServer } from './oracle-server.ts';
 
-/** TIDEMARK_VIEWS_SEED runs a seed again; each has about six queries, twelve transactions and four ways to run the engine. */
+/**
+ * TIDEMARK_VIEWS_SEED runs a seed again; each has about six queries, twelve transactions and four ways to run the engine. The suite takes
+ * the same ones every time, so that it fails for changes of the code only; new ones are looked for by `npm run fuzz:views`.
+ */
 const seeded = process.env['TIDEMARK_VIEWS_SEED'];
-const first = Number(seeded ?? Math.floor(Math.random() * 1e9));
+const first = Number(seeded ?? 1);
 const cases = seeded === undefined ? 350 : 1;
 /** A machine that is busy with other things is let off with fewer. */
 const longestMs = 90_000;
 
-describePostgres('views', (database) => {
+// A server of its own: a case is one long transaction, for whose end everybody who makes a slot on the same server would wait.
+describePostgresServer('views', {}, (server) => {
   beforeAll(loadSqlParser);
 
   it(`answer as PostgreSQL does, for random queries after each of random transactions (seeds from ${first})`, async () => {
-    const server = await OracleServer.on(await database.connect());
+    const client = await connectTo(server().url());
+    const oracle = await OracleServer.on(client);
     const statistics = newStatistics();
     const until = performance.now() + longestMs;
     for (let seed = first; seed < first + cases && performance.now() < until; seed++) {
-      const found = await runSeed(seed, server, statistics);
-      if (found !== null) expect.fail(`seed ${seed}\n${await explain(found.test, found.failure, server)}`);
+      const found = await runSeed(seed, oracle, statistics);
+      if (found !== null) expect.fail(`seed ${seed}\n${await explain(found.test, found.failure, oracle)}`);
     }
+    await client.end();
     // A generator whose queries are refused, or have no rows, proves nothing.
     expect(statistics.queries).toBeGreaterThan(statistics.cases * 4);
     expect(statistics.rows).toBeGreaterThan(statistics.cases * 20);

@@ -6,7 +6,7 @@ import { loadSqlParser } from '../../../../views/sql/bind.ts';
 import { DiskStore } from '../../../../views/state/disk.ts';
 import { MemoryStore } from '../../../../views/state/memory.ts';
 import { removeDirectory } from '../../../servers/process.ts';
-import { describePostgres } from '../../../servers/suite.ts';
+import { connectTo, describePostgresServer } from '../../../servers/suite.ts';
 import { tpchQueries } from './queries.ts';
 import { runTpch } from './run.ts';
 
@@ -14,11 +14,12 @@ import { runTpch } from './run.ts';
 const seed = Number(process.env['TIDEMARK_VIEWS_SEED'] ?? 827841);
 const names = Object.keys(tpchQueries);
 
-describePostgres('the 22 queries of TPC-H', (database) => {
+// A server of its own: nobody else's slot has to wait for these transactions.
+describePostgresServer('the 22 queries of TPC-H', {}, (server) => {
   beforeAll(loadSqlParser);
 
   it(`have PostgreSQL's answers after every refresh (seed ${seed})`, async () => {
-    const client = await database.connect();
+    const client = await connectTo(server().url());
     const result = await runTpch({ client, store: new MemoryStore(), scale: 0.002, seed, refreshes: 20 });
     expect(Object.fromEntries(result.refused)).toEqual({});
     expect(Object.fromEntries(result.wrong)).toEqual({});
@@ -30,7 +31,7 @@ describePostgres('the 22 queries of TPC-H', (database) => {
     const path = mkdtempSync(join(tmpdir(), 'tidemark-tpch-'));
     const store = await DiskStore.open({ path, cacheBytes: 256 * 1024 });
     try {
-      const client = await database.connect();
+      const client = await connectTo(server().url());
       const result = await runTpch({ client, store, scale: 0.001, seed, refreshes: 8 });
       expect(Object.fromEntries(result.wrong)).toEqual({});
       expect(result.passed.length).toBe(names.length);
