@@ -3,7 +3,8 @@ import type { TidemarkError } from '../base/errors.ts';
 import type { ViewConfig } from '../config/config.ts';
 import type { Table } from '../model/table.ts';
 import { viewTopic } from '../views/port.ts';
-import type { BoundView, Plan } from '../views/plan/plan.ts';
+import { relationsIn } from '../views/plan/columns.ts';
+import type { BoundView } from '../views/plan/plan.ts';
 import { bindViews } from '../views/sql/bind.ts';
 import { catalogOfTables } from './view-catalog.ts';
 
@@ -41,7 +42,7 @@ export function relationsOf(
   tables: ReadonlyMap<string, Table>,
 ): ReadonlyMap<string, Table> {
   const found = new Map<string, Table>();
-  for (const relation of views.flatMap(({ plan }) => [...scanned(plan)])) {
+  for (const relation of views.flatMap(({ plan }) => relationsIn(plan))) {
     const table = tables.get(relation);
     if (table) found.set(relation, table);
   }
@@ -51,7 +52,7 @@ export function relationsOf(
 function sourcesOf(views: readonly BoundView[], tables: ReadonlyMap<string, Table>): Map<string, readonly string[]> {
   const sources = new Map<string, readonly string[]>();
   for (const { name, plan } of views) {
-    const own = [...scanned(plan)].flatMap((relation) => {
+    const own = relationsIn(plan).flatMap((relation) => {
       const table = tables.get(relation);
       if (table) return [table.source];
       const used = views.find((view) => viewTopic(view.name) === relation);
@@ -60,28 +61,4 @@ function sourcesOf(views: readonly BoundView[], tables: ReadonlyMap<string, Tabl
     sources.set(name, [...new Set(own)].toSorted());
   }
   return sources;
-}
-
-/** Topics of the relations that a plan reads. */
-function scanned(plan: Plan, into: Set<string> = new Set()): Set<string> {
-  switch (plan.kind) {
-    case 'scan':
-      into.add(plan.relation);
-      break;
-    case 'values':
-      break;
-    case 'join':
-    case 'apply':
-    case 'except':
-    case 'intersect':
-      scanned(plan.left, into);
-      scanned(plan.right, into);
-      break;
-    case 'union':
-      for (const input of plan.inputs) scanned(input, into);
-      break;
-    default:
-      scanned(plan.input, into);
-  }
-  return into;
 }

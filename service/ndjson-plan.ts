@@ -10,12 +10,10 @@ import type { Report } from '../model/events.ts';
 import type { Log } from '../model/log.ts';
 import { offsetOrder } from '../model/position.ts';
 import type { Table } from '../model/table.ts';
-import { compileScalar } from '../views/expressions/compile.ts';
 import { RowError } from '../views/expressions/expression.ts';
-import type { Expression } from '../views/expressions/expression.ts';
-import { castTo, typeFromName } from '../views/expressions/resolve.ts';
+import { compileInput } from '../views/expressions/input.ts';
+import { typeFromName } from '../views/expressions/resolve.ts';
 import { textOf } from '../views/expressions/text.ts';
-import { sqlScalar } from '../views/type.ts';
 import { eventOrigin } from './event-origin.ts';
 import type { ServiceDeps } from './service.ts';
 import type { SourcePlan } from './source-unit.ts';
@@ -65,15 +63,10 @@ function tablesOf({ tables }: NdjsonSourceConfig): NdjsonTable[] {
 /** From any text that PostgreSQL reads into the type to the one that it prints for the value; VALUE_INVALID with its words for other text. */
 export function columnInput({ name, modifiers, isArray }: ColumnType): (text: string) => string {
   const { type, typmod } = typeFromName([name], modifiers, isArray ? 1 : 0, 0);
-  const text: Expression = { kind: 'column', id: 0, type: sqlScalar('text') };
-  // What is too long for varchar(n) is an error, as it is in a row that is inserted; an explicit cast would cut it.
-  const context = !isArray && (name === 'varchar' || name === 'bpchar') ? 'assignment' : 'explicit';
-  const input = compileScalar(castTo(text, type, context, 0, typmod), new Map([[0, 0]]));
-  const row = [''];
+  const input = compileInput(type, typmod);
   return (given) => {
-    row[0] = given;
     try {
-      return textOf(input(row), type);
+      return textOf(input(given), type);
     } catch (error) {
       if (!(error instanceof RowError)) throw error;
       throw new TidemarkError('VALUE_INVALID', error.message);

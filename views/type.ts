@@ -1,35 +1,17 @@
-import type { DataType } from '../model/data-type.ts';
+import type { DataType, ScalarName } from '../model/data-type.ts';
 
 /**
  * Types as SQL sees them. They are finer than model/data-type.ts, which knows only how a value's text becomes JSON: SQL also tells
  * `character(n)` from text when it compares, and an enum by the order of its labels.
  */
 export type SqlName =
-  | 'bool'
-  | 'int2'
-  | 'int4'
-  | 'int8'
-  | 'numeric'
-  | 'float4'
-  | 'float8'
-  | 'text'
+  /** `other`: can be carried, compared for equality by its text, and cast to text; `declared` names it. */
+  | ScalarName
   | 'varchar'
   /** `character(n)`: trailing spaces do not count when it is compared. */
   | 'bpchar'
-  | 'bytea'
-  | 'uuid'
-  | 'date'
-  | 'time'
-  | 'timetz'
-  | 'timestamp'
-  | 'timestamptz'
-  | 'interval'
-  | 'json'
-  | 'jsonb'
   /** A literal without a type yet; gone once an expression is bound. */
-  | 'unknown'
-  /** Any other type: it can be carried, compared for equality by its text, and cast to text. `declared` names it. */
-  | 'other';
+  | 'unknown';
 
 export type SqlType =
   | { readonly kind: 'scalar'; readonly name: SqlName; readonly declared?: string }

@@ -9,11 +9,8 @@ import {
   jsonString,
   jsonTrue,
 } from '../../model/json-line.ts';
-import { compileScalar } from '../expressions/compile.ts';
 import { RowError } from '../expressions/expression.ts';
-import type { Expression } from '../expressions/expression.ts';
-import { castTo } from '../expressions/resolve.ts';
-import { sqlScalar } from '../type.ts';
+import { compileInput } from '../expressions/input.ts';
 import type { Row, Value } from '../value.ts';
 import type { PipeColumn, PipeTable } from './pipe-table.ts';
 
@@ -43,7 +40,7 @@ export class JsonRowReader {
     this.#isPlainNumeric = this.#columns.map(
       ({ type, typmod }) => type.kind === 'scalar' && type.name === 'numeric' && typmod === undefined,
     );
-    this.#inputs = this.#columns.map(inputOf);
+    this.#inputs = this.#columns.map(({ type, typmod }) => compileInput(type, typmod));
   }
 
   /** The row in `bytes[from..to)`, its values in the order of the positions. VALUE_INVALID for what is no such row. */
@@ -123,10 +120,4 @@ function smallInteger(bytes: Buffer, start: number, end: number): number | undef
   }
   // Not -0.
   return isNegative && value !== 0 ? -value : value;
-}
-
-function inputOf({ type, typmod }: PipeColumn): (text: string) => Value {
-  const text: Expression = { kind: 'column', id: 0, type: sqlScalar('text') };
-  const input = compileScalar(castTo(text, type, 'explicit', 0, typmod), new Map([[0, 0]]));
-  return (value) => input([value]);
 }

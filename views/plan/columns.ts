@@ -28,6 +28,17 @@ export function inputsOf(plan: Plan): readonly Plan[] {
   }
 }
 
+/** The relations that a plan reads, each once. */
+export function relationsIn(plan: Plan): string[] {
+  const names = new Set<string>();
+  const walk = (node: Plan): void => {
+    if (node.kind === 'scan') names.add(node.relation);
+    inputsOf(node).forEach(walk);
+  };
+  walk(plan);
+  return [...names];
+}
+
 /** The same operation over other inputs, its columns made anew where they are its inputs'; itself when nothing changed. */
 export function mapInputs(plan: Plan, map: (input: Plan) => Plan): Plan {
   switch (plan.kind) {

@@ -1,4 +1,4 @@
-import { idsOf, inputsOf, visit } from './columns.ts';
+import { idsOf, relationsIn, visit } from './columns.ts';
 import { splitCondition } from './join-keys.ts';
 import { isSingle } from './keys.ts';
 import type { Plan } from './plan.ts';
@@ -15,21 +15,11 @@ export function costlyJoins(plan: Plan): readonly CostlyJoin[] {
   visit(plan, (node) => {
     if (node.kind !== 'join' || isOneRow(node.left) || isOneRow(node.right)) return;
     const { keys } = splitCondition(node.condition, idsOf(node.left), idsOf(node.right));
-    if (keys.length === 0) found.push({ left: relationsOf(node.left), right: relationsOf(node.right) });
+    if (keys.length === 0) found.push({ left: relationsIn(node.left), right: relationsIn(node.right) });
   });
   return found;
 }
 
 function isOneRow(plan: Plan): boolean {
   return isSingle(plan, new Set());
-}
-
-function relationsOf(plan: Plan): string[] {
-  const names = new Set<string>();
-  const walk = (node: Plan): void => {
-    if (node.kind === 'scan') names.add(node.relation);
-    inputsOf(node).forEach(walk);
-  };
-  walk(plan);
-  return [...names];
 }

@@ -1,3 +1,5 @@
+import * as fc from 'fast-check';
+import { expect } from 'vitest';
 import { present } from '../../../base/assert.ts';
 import { compileScalar } from '../../../views/expressions/compile.ts';
 import { RowError } from '../../../views/expressions/expression.ts';
@@ -5,6 +7,7 @@ import { textOf } from '../../../views/expressions/text.ts';
 import { bindView } from '../../../views/sql/bind.ts';
 import { SqlError } from '../../../views/sql/sql-error.ts';
 import type { TestDatabase } from '../../servers/suite.ts';
+import { fromTemplates } from './templates.ts';
 
 /**
  * Expressions without columns, evaluated here and by PostgreSQL. An answer is the value's text, `NULL`, or an error: `!22012 division
@@ -53,7 +56,7 @@ export async function postgresAnswers(
 }
 
 /** The expressions whose answers differ, with both. */
-export async function differences(
+async function differences(
   database: Pick<TestDatabase, 'query'>,
   expressions: readonly string[],
 ): Promise<{ expression: string; postgres: string; here: string }[]> {
@@ -66,4 +69,21 @@ export async function differences(
       found.push({ expression, postgres, here });
   }
   return found;
+}
+
+/** Holds 900 expressions made of the templates to PostgreSQL's answers. */
+export async function expectSameAnswers(
+  database: Pick<TestDatabase, 'query'>,
+  templates: readonly string[],
+  pools: Readonly<Record<string, readonly string[]>>,
+): Promise<void> {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fromTemplates(templates, pools), { minLength: 300, maxLength: 300 }),
+      async (expressions) => {
+        expect(await differences(database, expressions)).toEqual([]);
+      },
+    ),
+    { numRuns: 3, endOnFailure: true },
+  );
 }
