@@ -143,6 +143,7 @@ async function deliver(log: Log, directory: string, n: number, search: string[])
   const [group] = createSinkGroups(
     [{ name: 'bench', type: 'sqlite', path, from: table.topic, table: 'bench', search, start: 'consistent' }],
     {
+      name: 'bench',
       log,
       clock: systemClock,
       files: systemFiles,

@@ -22,6 +22,7 @@ export async function sinkPlans(
   const logged = loggedTables(log).map(({ source, schema, name }) => [source, schema, name] as const);
   const options = sinks.map((sink) => sinkOptions(sink, config, logged));
   const groups = createSinkGroups(options, {
+    name: config.name,
     log,
     clock,
     files,

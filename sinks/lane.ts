@@ -7,7 +7,7 @@ import { cursorName } from './cursors.ts';
 import type { LogReader, Piece, ReadBatch } from '../model/log.ts';
 import { ChangeSet } from './change-set.ts';
 import type { DeadLetter } from './dead-letters.ts';
-import type { Cursor, Target } from './port.ts';
+import type { Cursor, RejectedRow, Target } from './port.ts';
 import type { Sink, SinkDependencies } from './sink.ts';
 import { isUnfit } from './unfit.ts';
 
@@ -193,8 +193,9 @@ export class Lane {
   }
 
   async #apply(sink: Sink, set: ChangeSet, from: number, to: number): Promise<void> {
+    let rejected: readonly RejectedRow[];
     try {
-      await this.#target.apply(sink.name, set, from, to);
+      rejected = await this.#target.apply(sink.name, set, from, to);
     } catch (error) {
       if (!isTidemarkError(error, 'ROW_REJECTED')) throw error;
       if (to - from === 1) return this.#reject(sink, set, from, error);
@@ -204,6 +205,9 @@ export class Lane {
       return;
     }
     this.#settle(sink, set, from, to);
+    for (const { index, reason } of rejected) {
+      this.#reject(sink, set, index, new TidemarkError('ROW_REJECTED', reason, { place: { sink: sink.name } }));
+    }
   }
 
   /** A dead letter is of no concern any more once a later change of its key has been written. */

@@ -15,6 +15,8 @@ interface CommonOptions {
   readonly columns?: ColumnChoice;
   /** `consistent`: nothing can be read before the topic equals its table. `eager`: rows can be read as they come. */
   readonly start: 'consistent' | 'eager';
+  /** How numbers that a double cannot hold are written: as they are, or in quotes. */
+  readonly numbers?: 'exact' | 'string';
 }
 
 export interface SqliteSinkOptions extends CommonOptions {
@@ -30,6 +32,45 @@ export interface NdjsonSinkOptions extends CommonOptions {
   readonly type: 'ndjson';
   /** Path of the file, or `-` for standard output. */
   readonly path: string;
+}
+
+export interface RedisSinkOptions extends CommonOptions {
+  readonly type: 'redis';
+  /** `redis://` or `rediss://` URL, with user, password and database. */
+  readonly url: string;
+  /** What the keys are made of: text, and `{column}` for the value of a column of the row's key, by its name in the sink. */
+  readonly key: string;
+  /** `json`: a string with the row as JSON. `hash`: a field for each column. */
+  readonly format: 'json' | 'hash';
+  /** Milliseconds after which a row that was not written again expires; null for never. */
+  readonly ttlMs: number | null;
+  /** A write with more rows than this goes in parts, with `consistent: false` meanwhile. */
+  readonly maxAtomicRows: number;
+}
+
+export interface SearchSinkOptions extends CommonOptions {
+  readonly type: 'opensearch' | 'elasticsearch';
+  /** `http://` or `https://` URL, with user and password. */
+  readonly url: string;
+  /** The alias that readers use. */
+  readonly index: string;
+  /** Mapping of fields (`properties`) that takes the place of the derived one, field by field; null for none. */
+  readonly mapping: Readonly<Record<string, unknown>> | null;
+  /** Settings of the index, over the defaults; null for none. */
+  readonly settings: Readonly<Record<string, unknown>> | null;
+  /** Column (by its name in the sink) whose value routes documents; null for none. */
+  readonly routing: string | null;
+  /** When searches see what was written: after every commit and before the sink's position moves, at most so often (milliseconds), or by the engine's own `refresh_interval`. */
+  readonly refresh: 'commit' | 'engine' | number;
+}
+
+export interface HttpSinkOptions extends CommonOptions {
+  readonly type: 'http';
+  readonly url: string;
+  /** Key of the HMAC-SHA256 signature; null for none. */
+  readonly secret: string | null;
+  /** Changes in one request at most. */
+  readonly batch: number;
 }
 
 export type SinkOptions = SqliteSinkOptions | NdjsonSinkOptions;

@@ -30,8 +30,13 @@ export interface Target {
   beginRebuild(sink: string): Promise<void>;
   /** Fits the sink to a new shape of its rows, keeping what it holds. */
   reshape(sink: string, shape: SinkShape): Promise<void>;
-  /** Writes the changes [from, to) of the set. */
-  apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<void>;
+  /** Bytes of changes that are best handed over at once; 512 KiB when absent. */
+  readonly batchBytes?: number;
+  /**
+   * Writes the changes [from, to) of the set. What it returns are the rows that cannot be written, each with its reason, while all
+   * others of the range are; a target that cannot tell which rows these are throws ROW_REJECTED instead.
+   */
+  apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<readonly RejectedRow[]>;
   /** Only for targets that want `every` change: the source transaction named by the cursor, which had changes for `sinks`, ends here. */
   endTransaction?(sinks: readonly string[], cursor: Cursor): Promise<void>;
   /** Makes the copy the readable one, in the commit that follows. */
@@ -40,11 +45,37 @@ export interface Target {
   commit(sinks: readonly string[], cursor: Cursor): Promise<void>;
   /** Takes back everything since `begin`. Never throws. */
   rollback(): Promise<void>;
-  /** The rows of the keys that exist, as the target holds them. Absent, as `scan`, where nothing can be read back. */
-  read?(sink: string, keys: readonly SinkValue[][]): Promise<SinkRow[]>;
-  /** Every readable row, in the order of the keys as the target compares them. */
-  scan?(sink: string): AsyncIterable<SinkRow>;
+  /**
+   * What readers see of the sink, in any order, in batches of bounded size, while writes go on. Absent, as `expect` and `repair`,
+   * where nothing can be read back.
+   */
+  scan?(sink: string): AsyncIterable<readonly SinkDocument[]>;
+  /** What `scan` gives for the rows [from, to) of the set (upserts, under the sink's present shape) when the sink holds them as they are. */
+  expect?(sink: string, changes: ChangeSet, from: number, to: number): readonly SinkDocument[];
+  /**
+   * Inside a write: makes the sink hold these rows whatever it held of them, and lets those of the keys `extra` (as `scan` gave them) go.
+   * Later changes apply to them as to any other.
+   */
+  repair?(sink: string, rows: ChangeSet, extra: readonly string[]): Promise<void>;
   close(): Promise<void>;
+}
+
+/** A row that a target cannot take. */
+export interface RejectedRow {
+  /** Of the set that was applied. */
+  readonly index: number;
+  /** The target's own words. */
+  readonly reason: string;
+}
+
+export const noneRejected: readonly RejectedRow[] = [];
+
+/** A row as verify compares it: two are the same when their texts are, and of the same row when their keys are. */
+export interface SinkDocument {
+  /** What tells it apart in the target: its key as JSON, its Redis key, its document id. */
+  readonly key: string;
+  /** All that the target holds for it, by columns, in a form that is the same for the same content. */
+  readonly text: string;
 }
 
 /** How far a sink has come: it holds every transaction of its stream up to `seq`, and everything that the source committed up to `position`. */
@@ -85,14 +116,4 @@ export interface SinkShape {
   readonly columns: readonly SinkColumn[];
   /** Positions in `columns` of the key, in the key's order; empty when the topic has none. */
   readonly key: readonly number[];
-}
-
-/** What a target gives back for a column: SQL NULL, or the value as it holds it. */
-export type SinkValue = string | number | bigint | null;
-
-export interface SinkRow {
-  /** Values by the sink's column names. */
-  readonly values: Readonly<Record<string, SinkValue>>;
-  /** Number of the transaction that wrote the row. */
-  readonly seq: number;
 }

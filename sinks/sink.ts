@@ -13,6 +13,8 @@ import { shapeOf } from './shape.ts';
 
 /** What delivery is given to work with. */
 export interface SinkDependencies {
+  /** Name of the deployment, after which targets call what they keep of us. */
+  readonly name: string;
   readonly log: Log;
   readonly clock: Clock;
   readonly files: Files;

@@ -6,7 +6,8 @@ import { ChangeCursor } from '../../model/change.ts';
 import { ByteWriter } from '../../model/json-writer.ts';
 import type { Log } from '../../model/log.ts';
 import type { ChangeSet } from '../change-set.ts';
-import type { Cursor, SinkShape, SinkState, Target } from '../port.ts';
+import { noneRejected } from '../port.ts';
+import type { Cursor, RejectedRow, SinkShape, SinkState, Target } from '../port.ts';
 import type { Feed } from './feed.ts';
 import { LineEncoder, commitLine, writeUpsert } from './line-encoder.ts';
 import { Spool } from './spool.ts';
@@ -76,10 +77,13 @@ export class NdjsonTarget implements Target {
     line.keyed = shape.key.length > 0;
   }
 
-  async apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<void> {
+  async apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<readonly RejectedRow[]> {
     const line = this.#line(sink);
     const encoder = present(line.encoder, `the shape of sink ${sink}`);
-    if (line.rebuilding) return this.#spool(sink, line, encoder, changes, from, to);
+    if (line.rebuilding) {
+      this.#spool(sink, line, encoder, changes, from, to);
+      return noneRejected;
+    }
     const begin = this.#output.at;
     try {
       for (let index = from; index < to; index++) {
@@ -92,6 +96,7 @@ export class NdjsonTarget implements Target {
     }
     this.#open = true;
     if (this.#output.at >= bufferBytes) await this.#flush();
+    return noneRejected;
   }
 
   async endTransaction(sinks: readonly string[], cursor: Cursor): Promise<void> {

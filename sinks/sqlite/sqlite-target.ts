@@ -9,11 +9,11 @@ import type { ChangeSet } from '../change-set.ts';
 import { makeParent } from '../make-parent.ts';
 import { fingerprintOf } from '../options.ts';
 import type { SqliteSinkOptions } from '../options.ts';
-import type { Cursor, SinkRow, SinkShape, SinkState, SinkValue, Target } from '../port.ts';
+import { noneRejected } from '../port.ts';
+import type { Cursor, RejectedRow, SinkShape, SinkState, Target } from '../port.ts';
 import { Catalog, forget, readEntries } from './catalog.ts';
 import type { SinkEntry } from './catalog.ts';
 import { copyName, emptyLayout, layoutOf, tablesOf } from './layout.ts';
-import { readRows, scanRows } from './read.ts';
 import { alterTable, createTable, dropTable, renameCopy } from './rebuild.ts';
 import { TableWriter } from './table-writer.ts';
 
@@ -132,8 +132,9 @@ export class SqliteTarget implements Target {
     });
   }
 
-  async apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<void> {
+  async apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<readonly RejectedRow[]> {
     this.#run(() => this.#writer(sink).apply(changes, from, to));
+    return noneRejected;
   }
 
   async commitRebuild(sink: string): Promise<void> {
@@ -172,16 +173,6 @@ export class SqliteTarget implements Target {
     } catch {
       // Closing the file takes the transaction back as well.
     }
-  }
-
-  async read(sink: string, keys: readonly SinkValue[][]): Promise<SinkRow[]> {
-    const layout = this.#entry(sink).visible?.layout;
-    return layout === undefined || layout.columns.length === 0 ? [] : readRows(this.#path, layout, keys);
-  }
-
-  async *scan(sink: string): AsyncIterable<SinkRow> {
-    const layout = this.#entry(sink).visible?.layout;
-    if (layout !== undefined && layout.columns.length > 0) yield* scanRows(this.#path, layout);
   }
 
   async close(): Promise<void> {

@@ -6,10 +6,11 @@ import { SqliteTarget } from '../../sinks/sqlite/sqlite-target.ts';
 
 // oxlint-disable-next-line typescript/unbound-method -- called with the target as `this` below
 const whole = SqliteTarget.prototype.apply;
-SqliteTarget.prototype.apply = async function torn(this: SqliteTarget, sink, changes, from, to): Promise<void> {
-  await whole.call(this, sink, changes, from, to);
+SqliteTarget.prototype.apply = async function torn(this: SqliteTarget, sink, changes, from, to) {
+  const rejected = await whole.call(this, sink, changes, from, to);
   await this.commit([], { epoch: 0, seq: 0, position: null, timeMs: 0 });
   await this.begin();
+  return rejected;
 };
 
 const { main } = await import('../../cli/program.ts');

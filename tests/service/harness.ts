@@ -158,6 +158,7 @@ export async function startService(
         });
         source = fed;
         const deps = {
+          name: 'test',
           log,
           clock,
           files,

@@ -166,6 +166,7 @@ export class Harness {
 
   dependencies(changes: Partial<SinkDependencies> = {}): SinkDependencies {
     return {
+      name: 'test',
       log: this.log,
       clock: systemClock,
       files: systemFiles,

@@ -13,7 +13,8 @@ import { unpackRow } from '../../model/row.ts';
 import type { ChangeSet } from '../../sinks/change-set.ts';
 import { DeadLetters } from '../../sinks/dead-letters.ts';
 import type { SqliteSinkOptions } from '../../sinks/options.ts';
-import type { Cursor, SinkShape, SinkState, Target } from '../../sinks/port.ts';
+import { noneRejected } from '../../sinks/port.ts';
+import type { Cursor, RejectedRow, SinkShape, SinkState, Target } from '../../sinks/port.ts';
 import { SinkGroup } from '../../sinks/sink-group.ts';
 import { Sink } from '../../sinks/sink.ts';
 import { SqliteTarget } from '../../sinks/sqlite/sqlite-target.ts';
@@ -40,13 +41,14 @@ class TornTarget implements Target {
   async reshape(sink: string, shape: SinkShape): Promise<void> {
     return this.#inner.reshape(sink, shape);
   }
-  async apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<void> {
+  async apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<readonly RejectedRow[]> {
     for (let index = from; index < to; index++) {
       await this.#inner.apply(sink, changes, index, index + 1);
       await this.#inner.commit([], { epoch: 0, seq: 0, position: null, timeMs: 0 });
       await systemClock.sleep(1);
       await this.#inner.begin();
     }
+    return noneRejected;
   }
   async commitRebuild(sink: string): Promise<void> {
     return this.#inner.commitRebuild(sink);
@@ -117,6 +119,7 @@ const options: SqliteSinkOptions[] = sides.map(({ name, topic }) => ({
   start: 'consistent',
 }));
 const deps = {
+  name: 'test',
   log,
   clock: systemClock,
   files: systemFiles,
