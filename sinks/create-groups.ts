@@ -5,7 +5,7 @@ import { FeedFile } from './ndjson/feed-file.ts';
 import { FeedPipe } from './ndjson/feed-pipe.ts';
 import { NdjsonTarget } from './ndjson/ndjson-target.ts';
 import { fingerprintOf, streamOf } from './options.ts';
-import type { SinkOptions } from './options.ts';
+import type { NdjsonSinkOptions, SinkOptions, SqliteSinkOptions } from './options.ts';
 import type { Target } from './port.ts';
 import { SinkGroup } from './sink-group.ts';
 import { Sink } from './sink.ts';
@@ -16,7 +16,7 @@ import { SqliteTarget } from './sqlite/sqlite-target.ts';
 export function createSinkGroups(options: readonly SinkOptions[], deps: SinkDependencies): SinkGroup[] {
   const targets = new Map<string, SinkOptions[]>();
   for (const sink of options) {
-    const place = `${sink.type}:${sink.path === '-' ? '-' : resolve(sink.path)}`;
+    const place = placeOf(sink);
     targets.set(place, [...(targets.get(place) ?? []), sink]);
   }
   return [...targets.values()].map((members) => {
@@ -27,10 +27,28 @@ export function createSinkGroups(options: readonly SinkOptions[], deps: SinkDepe
   });
 }
 
+/** What sinks on the same target have in common. Where nothing can be written together, each sink is a target of its own. */
+function placeOf(sink: SinkOptions): string {
+  switch (sink.type) {
+    case 'sqlite':
+    case 'ndjson':
+      return `${sink.type}:${sink.path === '-' ? '-' : resolve(sink.path)}`;
+    default:
+      return `${sink.type}:${sink.name}`;
+  }
+}
+
 function targetOf(members: readonly SinkOptions[], deps: SinkDependencies): Target {
   const sqlite = members.filter((member) => member.type === 'sqlite');
+  if (sqlite.length > 0) return sqliteTarget(sqlite, deps);
+  const ndjson = members.filter((member) => member.type === 'ndjson');
+  if (ndjson.length > 0) return ndjsonTarget(ndjson, deps);
+  throw new TidemarkError('INTERNAL', `there is no target for sinks of type ${members[0]?.type}`);
+}
+
+function sqliteTarget(members: readonly SqliteSinkOptions[], deps: SinkDependencies): Target {
   const tables = new Map<string, string>();
-  for (const { name, table, path } of sqlite) {
+  for (const { name, table, path } of members) {
     const other = tables.get(table.toLowerCase());
     tables.set(table.toLowerCase(), name);
     if (other === undefined) continue;
@@ -39,10 +57,10 @@ function targetOf(members: readonly SinkOptions[], deps: SinkDependencies): Targ
       place: { sink: name, file: path },
     });
   }
-  return sqlite.length > 0 ? new SqliteTarget(sqlite, deps) : ndjsonTarget(members, deps);
+  return new SqliteTarget(members, deps);
 }
 
-function ndjsonTarget(members: readonly SinkOptions[], deps: SinkDependencies): Target {
+function ndjsonTarget(members: readonly NdjsonSinkOptions[], deps: SinkDependencies): Target {
   const sources = new Map(members.map((member) => [member.name, member.sourceName ?? streamOf(member)]));
   const [first, second] = members;
   if (first === undefined || first.path === '-') {

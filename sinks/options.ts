@@ -38,7 +38,10 @@ export interface RedisSinkOptions extends CommonOptions {
   readonly type: 'redis';
   /** `redis://` or `rediss://` URL, with user, password and database. */
   readonly url: string;
-  /** What the keys are made of: text, and `{column}` for the value of a column of the row's key, by its name in the sink. */
+  /**
+   * What the keys are made of (model/key-template.ts): text, `{column}` for the value of a column of the row's key, by its name in the
+   * sink, and `{*}` for the whole key. `orders:{*}` when the file does not say.
+   */
   readonly key: string;
   /** `json`: a string with the row as JSON. `hash`: a field for each column. */
   readonly format: 'json' | 'hash';
@@ -73,19 +76,49 @@ export interface HttpSinkOptions extends CommonOptions {
   readonly batch: number;
 }
 
-export type SinkOptions = SqliteSinkOptions | NdjsonSinkOptions;
+export type SinkOptions =
+  | SqliteSinkOptions
+  | NdjsonSinkOptions
+  | RedisSinkOptions
+  | SearchSinkOptions
+  | HttpSinkOptions;
 
 export function streamOf(options: SinkOptions): string {
   return options.stream ?? options.from.split('.', 1)[0] ?? options.from;
 }
 
-/** What changes when a sink must be built anew: everything that its rows depend on. */
+/** What changes when a sink must be built anew: everything that its rows depend on, and, where the target does not keep it, the place. */
 export function fingerprintOf(options: SinkOptions): string {
   const columns =
     options.columns === undefined || Array.isArray(options.columns) ? options.columns : Object.entries(options.columns);
-  const specific = options.type === 'sqlite' ? [options.table, options.search] : [];
+  const numbers = options.numbers === 'string' ? ['numbers'] : [];
   return createHash('sha256')
-    .update(JSON.stringify([options.type, options.from, columns ?? null, ...specific]))
+    .update(JSON.stringify([options.type, options.from, columns ?? null, ...specificOf(options), ...numbers]))
     .digest('hex')
     .slice(0, 16);
+}
+
+function specificOf(options: SinkOptions): readonly unknown[] {
+  switch (options.type) {
+    case 'sqlite':
+      return [options.table, options.search];
+    case 'ndjson':
+      return [];
+    case 'redis':
+      return [options.key, options.format, options.ttlMs];
+    case 'opensearch':
+    case 'elasticsearch':
+      return [options.index, options.mapping, options.settings, options.routing];
+    case 'http':
+      return [withoutCredentials(options.url)];
+  }
+}
+
+/** A new password is no reason to send everything again. */
+function withoutCredentials(url: string): string {
+  if (!URL.canParse(url)) return url;
+  const plain = new URL(url);
+  plain.username = '';
+  plain.password = '';
+  return plain.href;
 }
