@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { present } from '../base/assert.ts';
 import { parseColumnType } from '../model/column-type.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';
@@ -15,6 +15,7 @@ import type {
 import { parseDuration } from './duration.ts';
 import type { FileContent } from './schema.ts';
 import { lastPart, parseName } from './table-name.ts';
+import type { YamlTree } from './yaml-tree.ts';
 
 type FileSource = FileContent['sources'][string];
 type FileSink = FileContent['sinks'][string];
@@ -22,8 +23,8 @@ type FilePostgres = Extract<FileSource, { type: 'postgres' }>;
 type FileNdjson = Extract<FileSource, { type: 'ndjson' }>;
 type FileTable = FilePostgres['tables'][number];
 
-/** The checked content as the program uses it. `file` is its absolute path. */
-export function build(content: FileContent, file: string): Config {
+/** The checked content of `tree` as the program uses it. `file` is its absolute path. */
+export function build(content: FileContent, file: string, tree: YamlTree): Config {
   const folder = dirname(file);
   return {
     file,
@@ -36,6 +37,11 @@ export function build(content: FileContent, file: string): Config {
       sql,
       key: key ?? [],
       state,
+      placeOf: (index) => {
+        const path = ['views', view];
+        const place = index === null ? tree.keyPlace(path) : tree.textPlace([...path, 'sql'], index);
+        return place === null ? null : `${basename(file)}:${place.line}:${place.column}`;
+      },
     })),
     sinks: Object.entries(content.sinks).map(([name, sink]) => buildSink(name, sink, folder)),
     http: { host: content.http.host, port: content.http.port, token: content.http.token ?? null },

@@ -98,6 +98,11 @@ export interface ViewConfig {
   /** Names of columns of the result; empty when none is declared. */
   readonly key: readonly string[];
   readonly state: 'disk' | 'memory';
+  /**
+   * `tidemark.yaml:14:8`, where a character of `sql` (counted in UTF-16) stands in the file, and where the view begins for null. Null where
+   * that cannot be told, as behind a variable.
+   */
+  readonly placeOf?: (index: number | null) => string | null;
 }
 
 interface SinkConfigBase {

@@ -69,7 +69,7 @@ export function parseConfig(text: string, file: string, environment: Environment
     ...crossChecks(tree, resolve(file)),
   ];
   if (findings.length > 0 || !parsed.success) throw invalid(file, findings);
-  return build(parsed.data, resolve(file));
+  return build(parsed.data, resolve(file), tree);
 }
 
 /** What comes from the environment is text. Where the schema wants a number, a text of digits is one. */

@@ -3,6 +3,8 @@ import type { Alias, Document, Node, Pair, Scalar, YAMLError, YAMLMap } from 'ya
 import type { Environment } from './config.ts';
 import type { Finding } from './findings.ts';
 import { interpolate } from './interpolate.ts';
+import { offsetInSource } from './scalar-place.ts';
+import type { WrittenScalar } from './scalar-place.ts';
 
 export type YamlValue = null | boolean | number | string | YamlValue[] | YamlMapping;
 export interface YamlMapping {
@@ -21,6 +23,8 @@ export interface YamlTree {
   keyPlace(path: Path): { line: number; column: number };
   /** Where the value of `path` begins; what is empty or not there, at its key's. */
   valuePlace(path: Path): { line: number; column: number };
+  /** Where a character of the text at `path` stands in the file; null where that cannot be told. */
+  textPlace(path: Path, index: number): { line: number; column: number } | null;
   /** The value at `path`; undefined when there is none. */
   at(path: readonly PropertyKey[]): YamlValue | undefined;
   /** Turns a text of digits that came from the environment into a number; false when it is not one. */
@@ -45,6 +49,7 @@ interface Place {
   readonly value: number | null;
   interpolated: boolean;
   broken: boolean;
+  scalar: Scalar | null;
 }
 
 class Reader implements YamlTree {
@@ -96,6 +101,15 @@ class Reader implements YamlTree {
     return this.#position(value ?? key ?? 0);
   }
 
+  textPlace(path: Path, index: number): { line: number; column: number } | null {
+    const value = this.at(path);
+    const scalar = this.#places.get(JSON.stringify(path))?.scalar ?? null;
+    if (scalar === null || !scalar.range || typeof value !== 'string') return null;
+    const [start, end] = scalar.range;
+    const offset = offsetInSource({ source: this.#text.slice(start, end), style: styleOf(scalar) }, value, index);
+    return offset === null ? null : this.#position(start + offset);
+  }
+
   at(path: readonly PropertyKey[]): YamlValue | undefined {
     let value: YamlValue | undefined = this.value;
     for (const step of path) value = member(value, step);
@@ -132,7 +146,7 @@ class Reader implements YamlTree {
   }
 
   #node(node: Node | null, path: Path, key: number | null, document: Document): YamlValue {
-    const place: Place = { key, value: startOf(node), interpolated: false, broken: false };
+    const place: Place = { key, value: startOf(node), interpolated: false, broken: false, scalar: null };
     this.#places.set(JSON.stringify(path), place);
     if (++this.#nodes > nodesMax || path.length > depthMax) {
       if (this.#nodes === nodesMax + 1 || path.length > depthMax) {
@@ -173,6 +187,7 @@ class Reader implements YamlTree {
   }
 
   #scalar(scalar: Scalar, place: Place): YamlValue {
+    place.scalar = scalar;
     const value = typeof scalar.value === 'string' ? this.#restore(scalar.value) : scalar.value;
     if (typeof value !== 'string') {
       return typeof value === 'number' || typeof value === 'boolean' ? value : null;
@@ -246,6 +261,12 @@ export function isMapping(value: YamlValue | undefined): value is YamlMapping {
 function member(value: YamlValue | undefined, step: PropertyKey): YamlValue | undefined {
   if (Array.isArray(value)) return typeof step === 'number' ? value[step] : undefined;
   return isMapping(value) && typeof step === 'string' && Object.hasOwn(value, step) ? value[step] : undefined;
+}
+
+function styleOf({ type }: Scalar): WrittenScalar['style'] {
+  if (type === 'QUOTE_DOUBLE') return 'double';
+  if (type === 'QUOTE_SINGLE') return 'single';
+  return type === 'BLOCK_LITERAL' || type === 'BLOCK_FOLDED' ? 'block' : 'plain';
 }
 
 /** An empty value has a range too, but nothing to point at. */

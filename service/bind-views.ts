@@ -1,11 +1,11 @@
-import { isTidemarkError } from '../base/errors.ts';
-import type { TidemarkError } from '../base/errors.ts';
+import { TidemarkError, isTidemarkError } from '../base/errors.ts';
 import type { ViewConfig } from '../config/config.ts';
 import type { Table } from '../model/table.ts';
 import { viewTopic } from '../views/port.ts';
 import { relationsIn } from '../views/plan/columns.ts';
 import type { BoundView } from '../views/plan/plan.ts';
 import { bindViews } from '../views/sql/bind.ts';
+import { SqlError } from '../views/sql/sql-error.ts';
 import { catalogOfTables } from './view-catalog.ts';
 
 export interface BoundViews {
@@ -30,10 +30,24 @@ export function bindAll(views: readonly ViewConfig[], tables: ReadonlyMap<string
       if (!isTidemarkError(error, 'VIEW_INVALID')) throw error;
       const failed = left.find(({ name }) => name === error.place?.view);
       if (!failed) throw error;
-      failures.set(failed.name, error);
+      failures.set(failed.name, placedInFile(error, failed));
       left = left.filter((view) => view !== failed);
     }
   }
+}
+
+/** The place in the SQL of a view as the place in the file that holds it, so that it can be gone to. */
+function placedInFile(error: TidemarkError, view: ViewConfig): TidemarkError {
+  if (!(error.cause instanceof SqlError)) return error;
+  const { location, message, hint } = error.cause;
+  const index = location === null ? null : Buffer.from(view.sql).subarray(0, location).toString().length;
+  const file = view.placeOf?.(index) ?? null;
+  if (file === null) return error;
+  return new TidemarkError('VIEW_INVALID', `view ${view.name}, ${file}: ${message}`, {
+    ...(hint === undefined ? {} : { hint }),
+    place: { view: view.name, file },
+    cause: error.cause,
+  });
 }
 
 /** The versions of the tables that views scan. */
