@@ -5,7 +5,7 @@ import { keyJsonEncoder, rowJsonEncoder } from './json.ts';
 import type { RowJsonEncoder } from './json.ts';
 import type { ByteWriter } from './json-writer.ts';
 import type { Piece } from './log.ts';
-import { parseLsn } from './position.ts';
+import { parseLsn, shownPosition } from './position.ts';
 import type { Table } from './table.ts';
 
 /**
@@ -21,6 +21,7 @@ import type { Table } from './table.ts';
  * which the event was made. `lsn` is the commit's position as a number, as Debezium gives it; other databases' positions are in
  * `position` alone. `transaction` counts from 1 over all tables and within the table; it is null for rows of a snapshot and for
  * net changes, which are no transaction of the database's. `txId` is a number where the database's is, null where there is none.
+ * The `position` of a view over several sources is an object of theirs.
  */
 export interface EventOrigin {
   /** Version of the program. */
@@ -73,10 +74,12 @@ export class EventEncoder {
       `,"db":${JSON.stringify(database)}`;
     this.#sourceTail = `,"txId":${numberOrText(piece.txId)}${lsn === null ? '' : `,"lsn":${lsn}`}},"op":"`;
     this.#isTransaction = piece.kind === 'transaction' && !piece.snapshot;
-    const id = JSON.stringify(`${piece.txId}:${lsn ?? piece.position}`);
+    const position = shownPosition(piece.position);
+    // What several sources have come to is no name for a step of views; its number is.
+    const id = JSON.stringify(`${piece.txId}:${lsn ?? (typeof position === 'string' ? position : piece.seq)}`);
     const transaction = this.#isTransaction ? `{"id":${id},"total_order":` : 'null';
     this.#middle = Buffer.from(`","ts_ms":${nowMs},"transaction":${transaction}`);
-    this.#end = Buffer.from(`,"seq":${piece.seq},"position":${JSON.stringify(piece.position)}}`);
+    this.#end = Buffer.from(`,"seq":${piece.seq},"position":${JSON.stringify(position)}}`);
   }
 
   /** Appends the key of the cursor's change: an object of the key's columns, `null` for a table without a key. */

@@ -1,6 +1,10 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { EventOrigin } from '../../model/envelope.ts';
+import { viewsStream } from '../../views/port.ts';
+import { viewsOrigin } from '../event-origin.ts';
+import type { Pipeline } from '../pipeline.ts';
 import { knownTopics, resolveTopic } from '../topic-name.ts';
 import { parseEventId, parseTopicStart, topicEvents } from '../topic-events.ts';
 import type { TopicEvent, TopicStart } from '../topic-events.ts';
@@ -22,15 +26,15 @@ export function addEventRoutes(server: FastifyInstance, context: HttpContext): s
       const topic = resolveTopic(await knownTopics(pipeline), request.params.topic);
       const start = startOf(request);
       const follow = followOf(parameter(request, 'follow'));
-      const source = pipeline.sourceOfTopic(topic);
+      const { name, origin } = originOf(topic, pipeline);
       const signal = AbortSignal.any([context.stopping, closedSignal(reply.raw)]);
       const events = topicEvents({
         log: pipeline.log,
-        stream: source.name,
+        stream: name,
         topic,
         start,
         follow,
-        origin: source.origin,
+        origin,
         now: () => pipeline.clock.now(),
         signal,
       });
@@ -39,6 +43,12 @@ export function addEventRoutes(server: FastifyInstance, context: HttpContext): s
     },
   );
   return ['GET /api/v1/topics/{topic}/events'];
+}
+
+/** The stream that holds a topic, and what its events say of where they come from. */
+function originOf(topic: string, pipeline: Pipeline): { name: string; origin: EventOrigin } {
+  if (topic.startsWith(`${viewsStream}.`)) return { name: viewsStream, origin: viewsOrigin() };
+  return pipeline.sourceOfTopic(topic);
 }
 
 function startOf(request: FastifyRequest): TopicStart {
