@@ -6,7 +6,7 @@ import type { File, Files } from '../../base/files.ts';
 import { makeParent } from '../make-parent.ts';
 import type { SinkState } from '../port.ts';
 import type { Feed } from './feed.ts';
-import { commitStart } from './line-encoder.ts';
+import { commitStart } from './commit-line.ts';
 
 /** What is kept of a feed in data_dir: which feed the file is. Where it ends is told by the file itself. */
 interface Descriptor {

@@ -1,16 +1,15 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { present } from '../../base/assert.ts';
-import { TidemarkError, messageOf } from '../../base/errors.ts';
 import { ChangeCursor } from '../../model/change.ts';
 import { ByteWriter } from '../../model/json-writer.ts';
 import type { Log } from '../../model/log.ts';
 import type { ChangeSet } from '../change-set.ts';
 import { noneRejected } from '../port.ts';
 import type { Cursor, RejectedRow, SinkShape, SinkState, Target } from '../port.ts';
+import { LineEncoder, writeUpsert } from '../line-encoder.ts';
+import { SpooledState } from '../spooled-state.ts';
+import { commitLine } from './commit-line.ts';
 import type { Feed } from './feed.ts';
-import { LineEncoder, commitLine, writeUpsert } from './line-encoder.ts';
-import { Spool } from './spool.ts';
 
 /** Lines of an unfinished commit go to the feed when they are this many bytes. */
 const bufferBytes = 256 * 1024;
@@ -19,7 +18,7 @@ interface Line {
   encoder: LineEncoder | null;
   keyed: boolean;
   /** Where changes go until the feed may show them. */
-  spool: Spool | null;
+  spool: SpooledState | null;
   rebuilding: boolean;
 }
 
@@ -37,7 +36,6 @@ export class NdjsonTarget implements Target {
   readonly #lines = new Map<string, Line>();
   readonly #record = new ChangeCursor();
   readonly #output = new ByteWriter(bufferBytes * 2);
-  readonly #scratch = new ByteWriter(1024);
   /** Lines were written since the last commit line. */
   #open = false;
 
@@ -81,7 +79,9 @@ export class NdjsonTarget implements Target {
     const line = this.#line(sink);
     const encoder = present(line.encoder, `the shape of sink ${sink}`);
     if (line.rebuilding) {
-      this.#spool(sink, line, encoder, changes, from, to);
+      const path = join(this.#directory, `${encodeURIComponent(sink)}.spool.db`);
+      line.spool ??= new SpooledState(path, line.keyed);
+      line.spool.apply(encoder, changes, from, to);
       return noneRejected;
     }
     const begin = this.#output.at;
@@ -140,44 +140,6 @@ export class NdjsonTarget implements Target {
 
   #line(sink: string): Line {
     return present(this.#lines.get(sink), `sink ${sink}`);
-  }
-
-  #spool(sink: string, line: Line, encoder: LineEncoder, changes: ChangeSet, from: number, to: number): void {
-    if (line.spool === null) {
-      mkdirSync(this.#directory, { recursive: true });
-      line.spool = new Spool(join(this.#directory, `${encodeURIComponent(sink)}.spool.db`), line.keyed);
-    }
-    const { spool } = line;
-    spool.write(() => {
-      for (let index = from; index < to; index++) {
-        changes.locate(index, this.#record);
-        this.#spoolRow(spool, line.keyed, encoder, changes.seqAt(index));
-      }
-    });
-  }
-
-  /** Rows of a table without a key are known by what they hold. */
-  #spoolRow(spool: Spool, keyed: boolean, encoder: LineEncoder, seq: number): void {
-    const record = this.#record;
-    const { bytes } = record;
-    if (!record.hasAfter || (!keyed && record.hasBefore)) {
-      spool.delete(keyed ? record.key() : bytes.subarray(record.beforeStart, record.beforeEnd));
-    }
-    if (!record.hasAfter) return;
-    const id = keyed ? record.key() : bytes.subarray(record.afterStart, record.afterEnd);
-    const key = this.#text(() => encoder.writeKey(record, this.#scratch));
-    const doc = this.#text(() => encoder.writeDoc(record, this.#scratch));
-    spool.upsert(id, { key, doc, seq });
-  }
-
-  #text(write: () => void): string {
-    this.#scratch.reset();
-    try {
-      write();
-    } catch (error) {
-      throw new TidemarkError('ROW_REJECTED', messageOf(error), { cause: error });
-    }
-    return this.#scratch.buffer.toString('utf8', 0, this.#scratch.at);
   }
 
   async #flush(): Promise<void> {

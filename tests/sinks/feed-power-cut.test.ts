@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { FeedFile } from '../../sinks/ndjson/feed-file.ts';
-import { commitLine } from '../../sinks/ndjson/line-encoder.ts';
+import { commitLine } from '../../sinks/ndjson/commit-line.ts';
 import { FaultyFiles } from '../simulation/faulty-files.ts';
 import { randomFrom } from '../simulation/random.ts';
 

@@ -1,20 +1,18 @@
-import { assert } from '../../base/assert.ts';
-import { TidemarkError, messageOf } from '../../base/errors.ts';
-import type { ChangeCursor } from '../../model/change.ts';
-import type { ByteWriter } from '../../model/json-writer.ts';
-import { rowJsonEncoder } from '../../model/json.ts';
-import { shownPosition } from '../../model/position.ts';
-import type { JsonColumn, RowJsonEncoder } from '../../model/json.ts';
-import type { Table } from '../../model/table.ts';
-import type { Cursor, SinkColumn, SinkShape } from '../port.ts';
-import { columnSources } from '../shape.ts';
+import { assert } from '../base/assert.ts';
+import { TidemarkError, messageOf } from '../base/errors.ts';
+import type { ChangeCursor } from '../model/change.ts';
+import type { ByteWriter } from '../model/json-writer.ts';
+import { rowJsonEncoder } from '../model/json.ts';
+import type { JsonColumn, RowJsonEncoder } from '../model/json.ts';
+import type { Table } from '../model/table.ts';
+import type { SinkColumn, SinkShape } from './port.ts';
+import { columnSources } from './shape.ts';
 
 /**
- * The lines of a feed, each ended by a newline; a commit line follows the lines of its transaction:
+ * Changes as feeds and requests show them, each ended by a newline:
  *
  *   {"op":"upsert","key":{…},"doc":{…},"seq":n}
  *   {"op":"delete","key":{…},"doc":null,"seq":n}
- *   {"commit":n,"source":"shop","position":"…"}
  */
 const upsertStart = Buffer.from('{"op":"upsert","key":');
 const deleteStart = Buffer.from('{"op":"delete","key":');
@@ -22,13 +20,6 @@ const docStart = Buffer.from(',"doc":');
 const docNull = Buffer.from(',"doc":null');
 const seqStart = Buffer.from(',"seq":');
 const lineEnd = Buffer.from('}\n');
-
-export const commitStart = '{"commit":';
-
-export function commitLine(source: string, { seq, position }: Cursor): string {
-  const shown = position === null ? null : shownPosition(position);
-  return `${commitStart}${seq},"source":${JSON.stringify(source)},"position":${JSON.stringify(shown)}}\n`;
-}
 
 interface Encoders {
   readonly key: RowJsonEncoder;
