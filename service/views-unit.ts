@@ -66,7 +66,7 @@ export class ViewsUnit {
         lag_seconds: roundedSeconds(view?.lagSeconds ?? null),
         consistent: view?.consistent ?? false,
         dead_letters: view?.deadLetters ?? 0,
-        error: failure ?? errorOf(this.#bound.failures.get(name) ?? null) ?? view?.error ?? null,
+        error: ownError(name, failure ?? errorOf(this.#bound.failures.get(name) ?? null) ?? view?.error ?? null),
       };
     });
   }
@@ -164,6 +164,13 @@ export class ViewsUnit {
   #progressed(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** Beside the view's name its message needs not begin with it. */
+function ownError(name: string, error: ViewReport['error']): ViewReport['error'] {
+  if (error === null) return null;
+  const start = /^view ([^:, ]+)[:,] /.exec(error.message);
+  return start?.[1] === name ? { ...error, message: error.message.slice(start[0].length) } : error;
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

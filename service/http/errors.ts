@@ -13,6 +13,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   POSITION_INVALID: 400,
   HTTP_TOKEN: 401,
   PATH_UNKNOWN: 404,
+  VIEW_UNKNOWN: 404,
   SINK_UNKNOWN: 404,
   SOURCE_UNKNOWN: 404,
   TOPIC_UNKNOWN: 404,
@@ -24,11 +25,11 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   DISK_FULL: 507,
 };
 
-/** The HTTP status of an error: 409 for a source or sink whose own failure is the answer, 500 for what should not happen. */
+/** The HTTP status of an error: 409 for a source, view or sink whose own failure is the answer, 500 for what should not happen. */
 export function httpStatusOf(error: TidemarkError): number {
   const status = statuses[error.code];
   if (status !== undefined) return status;
-  return /^(SOURCE|SLOT|SLOTS|TABLE|SNAPSHOT|SINK)_/.test(error.code) ? 409 : 500;
+  return /^(SOURCE|SLOT|SLOTS|TABLE|SNAPSHOT|VIEW|SINK)_/.test(error.code) ? 409 : 500;
 }
 
 export function errorBody(error: TidemarkError, secrets: SecretFilter): ErrorBody {

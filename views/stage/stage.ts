@@ -5,10 +5,12 @@ import { rowJsonEncoder } from '../../model/json.ts';
 import type { LogWriter } from '../../model/log.ts';
 import { ChangeWriter } from '../../model/change.ts';
 import type { Engine } from '../engine.ts';
-import { valueOf } from '../expressions/text.ts';
+import { RowError } from '../expressions/expression.ts';
+import { compileInput } from '../expressions/input.ts';
 import { viewsStream } from '../port.ts';
 import type { LookupAnswer, Stage, StageOptions, ViewStatus } from '../port.ts';
 import { typeName } from '../type.ts';
+import type { SqlType } from '../type.ts';
 import type { Value } from '../value.ts';
 import type { SteppedView } from './stepper.ts';
 import { Session } from './session.ts';
@@ -81,6 +83,13 @@ class ViewStage implements Stage {
         hint: 'It is being made from the log; `tidemark status` shows how far it is.',
       });
     }
+    const violation = session.stepper.violationOf(view);
+    if (violation !== null) {
+      throw new TidemarkError('VIEW_KEY', violation, {
+        hint: "What was published last is in the view's topic and sinks; make the rows differ at their source.",
+        place: { view },
+      });
+    }
     const { output, table, encoder } = found;
     const result = output.lookup(keyRow(found, key));
     if (result === null) return { seq: session.step, row: null };
@@ -113,12 +122,28 @@ function keyRow({ name, table, output }: SteppedView, key: readonly string[]): V
   const row: Value[] = columns.map(() => null);
   for (const [index, at] of table.key.entries()) {
     const column = present(columns[at], 'a key column');
-    const text = key[index] ?? '';
-    const isInteger = ['int2', 'int4', 'int8'].includes(column.type.kind === 'scalar' ? column.type.name : '');
-    if (isInteger && !/^-?\d{1,20}$/.test(text)) {
-      throw new TidemarkError('REQUEST_INVALID', `'${text}' is not a ${typeName(column.type)}, as ${column.name} is`);
-    }
-    row[at] = valueOf(text, column.type);
+    row[at] = inputOf(column.type)(key[index] ?? '', column.name);
   }
   return row;
+}
+
+const inputs = new Map<string, (text: string, column: string) => Value>();
+
+/** What reads the text of a key column, compiled once for each type. */
+function inputOf(type: SqlType): (text: string, column: string) => Value {
+  const name = typeName(type);
+  let input = inputs.get(name);
+  if (input === undefined) {
+    const read = compileInput(type, undefined);
+    input = (text, column) => {
+      try {
+        return read(text);
+      } catch (error) {
+        if (!(error instanceof RowError)) throw error;
+        throw new TidemarkError('REQUEST_INVALID', `'${text}' is not a ${name}, as ${column} is`);
+      }
+    };
+    inputs.set(name, input);
+  }
+  return input;
 }

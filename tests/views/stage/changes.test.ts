@@ -106,7 +106,8 @@ describe('the stage', () => {
     };
     expect(refused(['1', '2'])).toBe("view 'people_names' is not looked up by 2 values");
     expect(refused(['Ada'])).toBe("'Ada' is not a bigint, as id is");
-    expect(refused(['9'.repeat(20)])).toEqual({ seq: 1, row: null });
+    expect(refused(['9'.repeat(20)])).toBe(`'${'9'.repeat(20)}' is not a bigint, as id is`);
+    expect(refused(['7'])).toEqual({ seq: 1, row: null });
     expect(refused(['x'], 'keyless')).toBe("view 'keyless' is not looked up by 1 values");
   });
 
