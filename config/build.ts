@@ -8,17 +8,16 @@ import type {
   NdjsonSourceConfig,
   NdjsonTableConfig,
   PostgresSourceConfig,
-  SinkConfig,
   SourceConfig,
   TableConfig,
 } from './config.ts';
+import { buildSink } from './build-sink.ts';
 import { parseDuration } from './duration.ts';
 import type { FileContent } from './schema.ts';
-import { lastPart, parseName } from './table-name.ts';
+import { parseName } from './table-name.ts';
 import type { YamlTree } from './yaml-tree.ts';
 
 type FileSource = FileContent['sources'][string];
-type FileSink = FileContent['sinks'][string];
 type FilePostgres = Extract<FileSource, { type: 'postgres' }>;
 type FileNdjson = Extract<FileSource, { type: 'ndjson' }>;
 type FileTable = FilePostgres['tables'][number];
@@ -123,21 +122,6 @@ function buildTable(table: FileTable): TableConfig {
     onSchemaChange: entry?.on_schema_change ?? 'reread',
     where: entry?.where ?? null,
   };
-}
-
-function buildSink(name: string, sink: FileSink, folder: string): SinkConfig {
-  const shared = { name, from: sink.from, columns: buildColumns(sink.columns), start: sink.start };
-  if (sink.type === 'ndjson') {
-    return { ...shared, type: 'ndjson', path: sink.path === '-' ? '-' : resolve(folder, sink.path) };
-  }
-  const table = sink.table ?? lastPart(sink.from);
-  return { ...shared, type: 'sqlite', path: resolve(folder, sink.path), table, search: sink.search };
-}
-
-function buildColumns(columns: FileSink['columns']): SinkConfig['columns'] {
-  if (columns === undefined) return null;
-  if (Array.isArray(columns)) return columns.map((column) => ({ column, as: column }));
-  return Object.entries(columns).map(([as, column]) => ({ column, as }));
 }
 
 function fraction(percentage: string): number {

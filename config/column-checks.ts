@@ -22,7 +22,7 @@ export function checkColumns(
 }
 
 /** A column as the sink calls it, and as its table does. */
-interface Written {
+export interface Written {
   readonly as: string;
   readonly column: string;
   /** What says so, within `columns`. */
@@ -30,7 +30,7 @@ interface Written {
 }
 
 /** Null for all columns of the table. */
-function writtenColumns(columns: YamlValue | undefined): readonly Written[] | null {
+export function writtenColumns(columns: YamlValue | undefined): readonly Written[] | null {
   if (Array.isArray(columns)) {
     return columns.flatMap((column, step) => (typeof column === 'string' ? [{ as: column, column, step }] : []));
   }
@@ -67,7 +67,7 @@ function checkSearched(written: readonly Written[] | null, sink: YamlMapping, pa
 }
 
 /** The entry that describes the sink's table; null where the file leaves open which one that is. */
-function tableOf(
+export function tableOf(
   from: YamlValue | undefined,
   sources: readonly [string, YamlValue][],
   report: Report,

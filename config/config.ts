@@ -1,4 +1,5 @@
 import type { ColumnType } from '../model/column-type.ts';
+import type { SinkConfig } from './sink-config.ts';
 
 /** The file as the program uses it: defaults filled in, paths absolute, durations in milliseconds. */
 export interface Config {
@@ -21,7 +22,6 @@ export interface Config {
 }
 
 export type SourceConfig = PostgresSourceConfig | NdjsonSourceConfig;
-export type SinkConfig = SqliteSinkConfig | NdjsonSinkConfig;
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
 export interface LogConfig {
@@ -103,31 +103,6 @@ export interface ViewConfig {
    * that cannot be told, as behind a variable.
    */
   readonly placeOf?: (index: number | null) => string | null;
-}
-
-interface SinkConfigBase {
-  readonly name: string;
-  /** A view's name, or a table's or an unambiguous suffix of it: `shop.public.orders`, `public.orders`, `orders`. */
-  readonly from: string;
-  /** The columns to write, in order, with their names there; null for all. */
-  readonly columns: readonly { readonly column: string; readonly as: string }[] | null;
-  /** Whether the first thing written is the whole consistent start, or chunk by chunk as it comes. */
-  readonly start: 'consistent' | 'eager';
-}
-
-export interface SqliteSinkConfig extends SinkConfigBase {
-  readonly type: 'sqlite';
-  /** Absolute path of the database file. */
-  readonly path: string;
-  readonly table: string;
-  /** Names, in the sink's table, of the columns that full-text search covers. */
-  readonly search: readonly string[];
-}
-
-export interface NdjsonSinkConfig extends SinkConfigBase {
-  readonly type: 'ndjson';
-  /** Absolute path, or `-` for standard output. */
-  readonly path: string;
 }
 
 export interface HttpConfig {

@@ -6,6 +6,7 @@ import { couldName, fullName, isPattern, knownTables } from './known-tables.ts';
 import type { KnownTable } from './known-tables.ts';
 import { nearest } from './nearest.ts';
 import { Report, list, mapping, tableName } from './report.ts';
+import { checkServers } from './server-checks.ts';
 import { parseName } from './table-name.ts';
 import { checkTargets } from './target-checks.ts';
 import type { Path, YamlMapping, YamlTree, YamlValue } from './yaml-tree.ts';
@@ -26,6 +27,7 @@ export function crossChecks(tree: YamlTree, file: string): Finding[] {
   checkFrom(root, sources, sinks, report);
   for (const [name, sink] of sinks) checkColumns(name, mapping(sink), sources, report);
   checkTargets(root, sinks, file, report);
+  checkServers(root, sources, sinks, report);
   checkHttp(mapping(root['http']), report);
   checkDisk(mapping(root['disk']), report);
   return report.findings;

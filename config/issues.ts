@@ -11,13 +11,11 @@ type Issue = z.core.$ZodIssue;
 const laterKeys: Readonly<Record<string, readonly string[]>> = {
   'sources.*': ['mask', 'max_slot_lag', 'server_id', 'brokers', 'topics'],
   'sources.*.tables.*': ['mask'],
-  'sinks.*': ['batch', 'format', 'numbers'],
   http: ['tls'],
 };
 const laterTypes: Readonly<Record<string, readonly string[]>> = {
   'sources.*.type': ['mysql', 'kafka'],
   'log.type': ['kafka'],
-  'sinks.*.type': ['opensearch', 'elasticsearch', 'redis', 'http'],
 };
 
 const examples: Readonly<Record<string, string>> = {
@@ -31,6 +29,10 @@ const examples: Readonly<Record<string, string>> = {
   'sources.*.tables.*.name': 'name: public.orders',
   path: 'path: ./data/search.db',
   'sources.*.path': 'path: ./clicks.ndjson',
+  'sinks.*.url of redis': 'url: redis://127.0.0.1:6379',
+  'sinks.*.url of opensearch': 'url: http://127.0.0.1:9200',
+  'sinks.*.url of elasticsearch': 'url: http://127.0.0.1:9200',
+  'sinks.*.url of http': 'url: http://127.0.0.1:8088/hook',
   'sources.*.tables of ndjson': 'tables: { clicks: { columns: { id: bigint, url: text }, key: [id] } }',
   columns: 'columns: { id: bigint, url: text }',
   from: 'from: public.orders',
@@ -130,11 +132,14 @@ const expectations: Readonly<Record<string, string>> = {
   array: 'a list',
 };
 
+/** Keys whose values are durations. */
+const durations: ReadonlySet<string> = new Set(['heartbeat', 'ttl', 'refresh']);
+
 function wrongType(path: Path, expected: string, value: YamlValue): string {
   const wanted = `${quoted(path)} must be ${expectations[expected] ?? expected}, not ${kindOf(value)}`;
   const bare = typeof value === 'number' || typeof value === 'boolean';
   if (expected === 'string' && bare) {
-    return path.at(-1) === 'heartbeat' ? `${wanted}; add a unit: 10s` : `${wanted}; put quotes around it`;
+    return durations.has(String(path.at(-1))) ? `${wanted}; add a unit: 10s` : `${wanted}; put quotes around it`;
   }
   if (expected === 'array' && typeof value === 'string') return `${wanted}; put it in brackets: [ … ]`;
   return wanted;

@@ -2,6 +2,8 @@ import * as z from 'zod';
 import { parseColumnType } from '../model/column-type.ts';
 import { parseLsn } from '../model/position.ts';
 import { durationForm, parseDuration } from './duration.ts';
+import { columnNames, text } from './forms.ts';
+import { sinkSchema } from './sink-schema.ts';
 import { parseName } from './table-name.ts';
 
 /**
@@ -15,12 +17,6 @@ const name = z
     'a name begins with a letter and holds letters, digits, _ and - only, 63 at most',
   );
 
-/** NUL ends a text for the operating system, PostgreSQL and SQLite alike. */
-const text = z
-  .string()
-  .min(1, 'this must not be empty; give it a value or remove it')
-  .refine((value) => !value.includes('\0'), { error: 'this holds the character NUL, which no name can; remove it' });
-
 /** More often would be a burden for the server, and later no heartbeat. */
 const heartbeatMs = { least: 100, most: 24 * 3600 * 1000 };
 
@@ -32,8 +28,6 @@ const heartbeat = z
   });
 
 const percentage = z.string().regex(/^(100|[1-9]?[0-9])%$/, 'a share of the disk is a whole percentage: 80%');
-
-const columnNames = z.array(text);
 
 const url = z.string().refine(isPostgresUrl, {
   error:
@@ -178,44 +172,6 @@ const view = z.strictObject({
     ),
 });
 
-const columns = z
-  .union([columnNames.min(1, 'name at least one column, or leave the key out'), z.record(text, text)])
-  .optional()
-  .describe(
-    "Columns to write, all when absent: a list, or a mapping from the sink's name to the table's: `{ id: id, title: name }`.",
-  );
-
-const start = z
-  .enum(['consistent', 'eager'])
-  .default('consistent')
-  .describe('`consistent`: begin when the first snapshot is complete. `eager`: write its chunks as they come.');
-
-const from = text.refine((value) => parseName(value) !== null, {
-  error: 'a table is named like orders, public.orders or shop.public.orders',
-});
-
-const sqliteSink = z.strictObject({
-  type: z.literal('sqlite').describe('A table of an SQLite database.'),
-  path: text.describe('The database file; several sinks may share one.'),
-  from: from.describe(
-    'View, or table, to take rows from: `shop.public.orders`, or as much of its end as is unambiguous.',
-  ),
-  table: text.optional().describe('Table to write. Default: the last part of `from`.'),
-  search: columnNames.default([]).describe('Columns (by their name in the sink) to index for full-text search (FTS5).'),
-  columns,
-  start,
-});
-
-const ndjsonSink = z.strictObject({
-  type: z.literal('ndjson').describe('One JSON object a line.'),
-  path: text.describe('The file, or - for standard output.'),
-  from: from.describe(
-    'View, or table, to take rows from: `shop.public.orders`, or as much of its end as is unambiguous.',
-  ),
-  columns,
-  start,
-});
-
 const http = z.strictObject({
   host: text.default('127.0.0.1').describe('Address to listen on.'),
   port: z.int().min(0).max(65_535).default(7070).describe('Port to listen on; 0 takes any free one.'),
@@ -244,10 +200,7 @@ export const fileSchema = z.strictObject({
     .record(name, view)
     .default({})
     .describe('Queries over the tables whose results are kept up to date, by name; sinks take rows from them.'),
-  sinks: z
-    .record(name, z.discriminatedUnion('type', [sqliteSink, ndjsonSink]))
-    .default({})
-    .describe('What is kept in step with the tables, by name.'),
+  sinks: z.record(name, sinkSchema).default({}).describe('What is kept in step with the tables, by name.'),
   http: http.prefault({}).describe('Status, health, metrics and the API.'),
   on_error: z
     .enum(['dead_letter', 'stop'])

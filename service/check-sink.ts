@@ -1,12 +1,15 @@
 import { access, constants, realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, systemCodeOf } from '../base/errors.ts';
-import type { Config, SinkConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import type { NdjsonSinkConfig, SinkConfig, SqliteSinkConfig } from '../config/sink-config.ts';
 import type { CheckResult } from '../model/source.ts';
 import type { Table } from '../model/table.ts';
 import type { BoundView } from '../views/plan/plan.ts';
 import { topicOfSink } from './sink-topics.ts';
 import { asTidemarkError } from './supervise.ts';
+
+type FileSink = SqliteSinkConfig | NdjsonSinkConfig;
 
 /** The preflights of a sink that need no database. */
 export async function* checkSink(sink: SinkConfig, config: Config): AsyncGenerator<CheckResult> {
@@ -18,13 +21,13 @@ export async function* checkSink(sink: SinkConfig, config: Config): AsyncGenerat
     const { message, hint } = asTidemarkError(error);
     yield { level: 'error', subject, message, ...(hint === undefined ? {} : { fix: hint }) };
   }
-  if (sink.path === '-') return;
+  if ((sink.type !== 'sqlite' && sink.type !== 'ndjson') || sink.path === '-') return;
   const result = (await checkFile(sink)) ?? (await checkFolder(sink, config));
   if (result !== null) yield result;
 }
 
 /** What stands at the path already; null when nothing does, or what can be written to. */
-async function checkFile(sink: SinkConfig): Promise<CheckResult | null> {
+async function checkFile(sink: FileSink): Promise<CheckResult | null> {
   const found = await stat(sink.path).catch(() => null);
   if (found === null) return null;
   const problem = (message: string, fix: string): CheckResult => {
@@ -43,7 +46,7 @@ async function checkFile(sink: SinkConfig): Promise<CheckResult | null> {
   }
 }
 
-async function checkFolder(sink: SinkConfig, config: Config): Promise<CheckResult | null> {
+async function checkFolder(sink: FileSink, config: Config): Promise<CheckResult | null> {
   const subject = `${sink.name}: path`;
   const folder = dirname(sink.path);
   try {

@@ -1,4 +1,5 @@
-import type { Config, SinkConfig, SourceConfig } from '../config/config.ts';
+import type { Config, SourceConfig } from '../config/config.ts';
+import type { SinkConfig } from '../config/sink-config.ts';
 import type { Report } from '../model/events.ts';
 import type { Log } from '../model/log.ts';
 import { openLog } from './open-log.ts';

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
-import type { Config, SinkConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import type { SinkConfig } from '../config/sink-config.ts';
 import type { Report } from '../model/events.ts';
 import type { Log } from '../model/log.ts';
 import { createSinkGroups } from '../sinks/create-groups.ts';
 import { forgetOthers } from '../sinks/cursors.ts';
-import type { SinkOptions } from '../sinks/options.ts';
 import type { ServiceDeps } from './service.ts';
-import { topicOfSink } from './sink-topics.ts';
+import { sinkOptions } from './sink-options.ts';
 import type { SinkGroupPlan } from './sink-unit.ts';
 import { loggedTables } from './view-catalog.ts';
 import { viewsStream } from '../views/port.ts';
@@ -45,15 +45,4 @@ export async function sinkPlans(
     status: () => group.status(),
     onProgress: (listener) => group.onProgress(listener),
   }));
-}
-
-function sinkOptions(sink: SinkConfig, config: Config, logged: Parameters<typeof topicOfSink>[2]): SinkOptions {
-  const { topic, stream } = topicOfSink(sink, config, logged);
-  const { name, start, columns } = sink;
-  const chosen = columns && Object.fromEntries(columns.map(({ column, as }) => [as, column]));
-  const only = config.sources.length === 1 ? config.sources[0]?.name : undefined;
-  const shown = stream === viewsStream && only !== undefined ? { sourceName: only } : {};
-  const common = { name, from: topic, stream, start, ...shown, ...(chosen ? { columns: chosen } : {}) };
-  if (sink.type === 'ndjson') return { ...common, type: sink.type, path: sink.path };
-  return { ...common, type: sink.type, path: sink.path, table: sink.table, search: sink.search };
 }

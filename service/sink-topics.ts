@@ -1,5 +1,6 @@
 import { TidemarkError } from '../base/errors.ts';
-import type { Config, SinkConfig, SourceConfig, TableConfig } from '../config/config.ts';
+import type { Config, SourceConfig, TableConfig } from '../config/config.ts';
+import type { SinkConfig } from '../config/sink-config.ts';
 import { namesTable, parseName, partMatches } from '../config/table-name.ts';
 import { topicOf } from '../model/table.ts';
 import { viewTopic, viewsStream } from '../views/port.ts';

@@ -109,7 +109,7 @@ function specificOf(options: SinkOptions): readonly unknown[] {
     case 'opensearch':
     case 'elasticsearch':
       return [options.index, options.mapping, options.settings, options.routing];
-    case 'http':
+    default:
       return [withoutCredentials(options.url)];
   }
 }

@@ -180,9 +180,6 @@ http: { host: 0.0.0.0 }
     expect(mistakesWith('type: postgres', 'type: mysql\n    server_id: 5')).toEqual([
       "5:11: type 'mysql' is not supported by this version; this version has postgres, ndjson",
     ]);
-    expect(mistakesWith('type: sqlite, path: ./search.db', 'type: redis, url: redis://h, key: x')).toEqual([
-      "9:18: type 'redis' is not supported by this version; this version has sqlite, ndjson",
-    ]);
     expect(mistakesWith('name: shop', 'name: shop\nlog: { type: kafka, brokers: [a] }')).toEqual([
       "3:14: type 'kafka' is not supported by this version; this version has embedded",
     ]);
