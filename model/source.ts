@@ -1,3 +1,6 @@
+import type { ChangeBatch } from './change.ts';
+import type { Table } from './table.ts';
+
 /**
  * The port of a connector: what the service needs of any source. A source writes one stream of the log, named after it.
  *
@@ -18,6 +21,43 @@ export interface Source {
   ended?(): Promise<void>;
   /** Reads a table again into the log while streaming goes on; resolves when its last chunk is published. `where` (SQL of the source) restricts it to some rows. */
   snapshot(topic: string, where?: string): Promise<void>;
+  /** What reads the source once more, for verify. Absent where nothing can be read again (lines that were taken). */
+  reader?(): SourceReader;
+}
+
+/** Rows as records with op read, in pieces of bounded size, each valid until the promise settles. */
+export type TakeRows = (batch: ChangeBatch) => Promise<void> | undefined;
+
+/** Reads a source as it is now, beside its stream, to compare it with what was made of the stream. */
+export interface SourceReader {
+  /**
+   * Resolves once reads see every transaction that the log holds at the time of the call (a commit can be streamed before it is visible).
+   * SOURCE_UNREACHABLE when one stays invisible.
+   */
+  settled(signal: AbortSignal): Promise<void>;
+  /**
+   * Hands over the rows that a table has at one moment, as its topic has them (columns left out, row filter). Resolves with a position:
+   * who holds everything up to it holds everything that the read can have seen. TABLE_UNKNOWN when the table is not captured.
+   */
+  readTable(topic: string, take: TakeRows, signal: AbortSignal): Promise<string>;
+  /** The same for what a query gives, all of its tables read at one moment. SOURCE_PROTOCOL with the server's words when it cannot be run. */
+  readQuery(query: SourceQuery, take: TakeRows, signal: AbortSignal): Promise<string>;
+}
+
+/** A query over tables of one source whose answer has the columns of `table`, in their order. */
+export interface SourceQuery {
+  readonly topics: readonly string[];
+  /** The query's text, given for each topic what stands for it after FROM, without an alias. */
+  readonly sql: (from: ReadonlyMap<string, FromItem>) => string;
+  readonly table: Table;
+  readonly schemaId: number;
+}
+
+/** What stands for a table after FROM. */
+export interface FromItem {
+  readonly sql: string;
+  /** It is the table by its name, not a subquery over it. */
+  readonly isTable: boolean;
 }
 
 export interface SourceStatus {

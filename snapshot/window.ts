@@ -61,6 +61,11 @@ export class Window {
     return this.#tracked.filter(({ txId }) => !this.#seen.includes(txId)).map(({ txId }) => txId);
   }
 
+  /** The number of the oldest transaction that the newest known visibility does not include, or null. */
+  get oldestUnseenSeq(): number | null {
+    return this.#tracked.find(({ txId }) => !this.#seen.includes(txId))?.seq ?? null;
+  }
+
   /** The number of the oldest retained transaction, or null. */
   get oldestSeq(): number | null {
     return this.#tracked[0]?.seq ?? null;

@@ -290,13 +290,14 @@ function keyColumns(relation: Relation): { name: string; declared: string }[] {
   return relation.table.key.flatMap((column) => relation.table.columns[column] ?? []);
 }
 
-function tableName(relation: Relation): string {
+/** The table as FROM and LOCK name it. */
+export function tableName(relation: Relation): string {
   const only = relation.partitioned ? '' : 'ONLY ';
   return `${only}${identifier(relation.table.schema)}.${identifier(relation.table.name)}`;
 }
 
 /** A table that vanished while it was read is not a failure of the source. */
-function asTableError(error: TidemarkError, topic: string): TidemarkError {
+export function asTableError(error: TidemarkError, topic: string): TidemarkError {
   const state = error.cause instanceof Error && 'code' in error.cause ? error.cause.code : undefined;
   if (state !== '42P01' && state !== '3F000') return error;
   return new TidemarkError('TABLE_UNKNOWN', `table ${topic} is gone`, {

@@ -4,7 +4,7 @@ import { backoffMs } from '../../base/retry.ts';
 import type { LogWriter } from '../../model/log.ts';
 import { formatLsn, lsn } from '../../model/position.ts';
 import type { Lsn } from '../../model/position.ts';
-import type { SnapshotStatus, Source, SourceStatus } from '../../model/source.ts';
+import type { SnapshotStatus, Source, SourceReader, SourceStatus } from '../../model/source.ts';
 import { catchUp } from './catch-up.ts';
 import type { PostgresOptions } from './options.ts';
 import { openPipeline } from './pipeline.ts';
@@ -15,6 +15,7 @@ import { Replication } from './replication.ts';
 import { connect, destroy, queryOf, sourceError } from './session.ts';
 import type { Query } from './session.ts';
 import { checkSlot, currentSnapshot, insertPosition, readServer, readSlot } from './slot.ts';
+import { TableReader } from './table-reader.ts';
 import type { ServerFacts, SlotWait } from './slot.ts';
 
 const retryFirstMs = 250;
@@ -137,16 +138,21 @@ export class PostgresSource implements Source {
     if (!isTransient(known)) throw known;
   }
 
+  reader(): SourceReader {
+    const { name, log, clock } = this.#options;
+    const context = { target: this.#options, query: this.#query, server: () => this.#facts(), clock };
+    return new TableReader({ ...context, state: () => log.state(name), pipeline: () => this.#connected() });
+  }
+
+  /** The pipeline, once there has been a connection. */
+  #connected(): Pipeline {
+    if (this.#pipeline !== null) return this.#pipeline;
+    const place = { source: this.name };
+    throw this.#error ?? new TidemarkError('SOURCE_UNREACHABLE', `source ${this.name} is not connected yet`, { place });
+  }
+
   async snapshot(topic: string, where?: string): Promise<void> {
-    const pipeline = this.#pipeline;
-    if (pipeline === null) {
-      throw (
-        this.#error ??
-        new TidemarkError('SOURCE_UNREACHABLE', `source ${this.name} is not connected yet`, {
-          place: { source: this.name },
-        })
-      );
-    }
+    const pipeline = this.#connected();
     if (pipeline.tables.captured(topic) === undefined) {
       throw new TidemarkError('TABLE_UNKNOWN', `source ${this.name} does not capture a table ${topic}`, {
         place: { source: this.name, table: topic },

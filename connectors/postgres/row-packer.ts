@@ -31,11 +31,14 @@ export class PiecePool {
   }
 }
 
+/** What rows are packed by. */
+export type PackedRelation = Pick<Relation, 'table' | 'schemaId' | 'keyEncodings'>;
+
 /** Packs rows of COPY as records with op read, in pieces of bounded size. */
 export class RowPacker {
   rows = 0;
   bytes = 0;
-  readonly #relation: Relation;
+  readonly #relation: PackedRelation;
   readonly #tuple: Int32Array;
   readonly #key: readonly number[];
   readonly #reader: CopyTextReader;
@@ -47,7 +50,7 @@ export class RowPacker {
   #lastBuffer: Buffer;
   #lastAt = 0;
 
-  constructor(relation: Relation, pool: PiecePool) {
+  constructor(relation: PackedRelation, pool: PiecePool) {
     const columns = relation.table.columns.length;
     this.#relation = relation;
     this.#tuple = Int32Array.from({ length: columns }, (_, column) => column);
