@@ -10,10 +10,12 @@ import { makeParent } from '../make-parent.ts';
 import { fingerprintOf } from '../options.ts';
 import type { SqliteSinkOptions } from '../options.ts';
 import { noneRejected } from '../port.ts';
-import type { Cursor, RejectedRow, SinkShape, SinkState, Target } from '../port.ts';
+import type { Cursor, RejectedRow, SinkDocument, SinkShape, SinkState, Target } from '../port.ts';
 import { Catalog, forget, readEntries } from './catalog.ts';
 import type { SinkEntry } from './catalog.ts';
+import { Expectation, deleteKeys, scanTable } from './inspection.ts';
 import { copyName, emptyLayout, layoutOf, tablesOf } from './layout.ts';
+import type { Layout } from './layout.ts';
 import { alterTable, createTable, dropTable, renameCopy } from './rebuild.ts';
 import { TableWriter } from './table-writer.ts';
 
@@ -58,6 +60,8 @@ export class SqliteTarget implements Target {
   #catalog: Catalog | null = null;
   #entries = new Map<string, SinkEntry>();
   #writers = new Map<string, TableWriter>();
+  /** By sink, for the layout that its table had when it was last compared. */
+  readonly #expectations = new Map<string, Expectation>();
   #inode = 0n;
   #checkedAt = 0;
 
@@ -167,6 +171,32 @@ export class SqliteTarget implements Target {
     }
   }
 
+  async *scan(sink: string): AsyncGenerator<readonly SinkDocument[]> {
+    try {
+      yield* scanTable(this.#path, this.#readable(sink));
+    } catch (error) {
+      throw this.#translated(error);
+    }
+  }
+
+  expect(sink: string, changes: ChangeSet, from: number, to: number): readonly SinkDocument[] {
+    const layout = this.#readable(sink);
+    let expectation = this.#expectations.get(sink);
+    if (expectation?.layout !== layout) {
+      expectation = new Expectation(layout, (schemaId) => this.#log.table(schemaId));
+      this.#expectations.set(sink, expectation);
+    }
+    return expectation.documents(changes, from, to);
+  }
+
+  async repair(sink: string, rows: ChangeSet, extra: readonly string[]): Promise<void> {
+    const layout = this.#readable(sink);
+    this.#run(() => {
+      deleteKeys(this.#open(), layout, extra);
+      this.#writer(sink).apply(rows, 0, rows.count);
+    });
+  }
+
   async rollback(): Promise<void> {
     try {
       if (this.#db?.isOpen === true && this.#db.isTransaction) this.#db.exec('ROLLBACK');
@@ -181,6 +211,16 @@ export class SqliteTarget implements Target {
     const db = this.#db;
     this.#db = null;
     if (db?.isOpen === true) db.close();
+  }
+
+  /** The table that readers of the sink see. */
+  #readable(sink: string): Layout {
+    const layout = this.#entries.get(sink)?.visible?.layout;
+    if (layout !== undefined) return layout;
+    throw new TidemarkError('SINK_FAILED', `Sink '${sink}' has nothing yet that could be read`, {
+      hint: 'Wait until it is consistent; `tidemark status` shows how far it is.',
+      place: { sink, file: this.#path },
+    });
   }
 
   #open(): DatabaseSync {
