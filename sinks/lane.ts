@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { present } from '../base/assert.ts';
 import { TidemarkError, isTidemarkError, messageOf } from '../base/errors.ts';
 import { ChangeCursor } from '../model/change.ts';
@@ -7,7 +6,8 @@ import { cursorName } from './cursors.ts';
 import type { LogReader, Piece, ReadBatch } from '../model/log.ts';
 import { ChangeSet } from './change-set.ts';
 import type { DeadLetter } from './dead-letters.ts';
-import type { Cursor, RejectedRow, Target } from './port.ts';
+import type { Cursor, RefusedChange, RejectedRow, Target } from './port.ts';
+import { rowName } from './row-name.ts';
 import type { Sink, SinkDependencies } from './sink.ts';
 import { isUnfit } from './unfit.ts';
 
@@ -215,7 +215,7 @@ export class Lane {
     if (sink.deadLetters.count === 0 && this.#letters.length === 0) return;
     for (let index = from; index < to; index++) {
       set.locate(index, this.#record);
-      const row = rowOf(this.#record);
+      const row = rowName(this.#record);
       this.#letters = this.#letters.filter((letter) => letter.sink !== sink.name || letter.row !== row);
       if (sink.deadLetters.concerns(row)) this.#settled.push({ sink: sink.name, row });
     }
@@ -233,23 +233,31 @@ export class Lane {
   #reject(sink: Sink, set: ChangeSet, index: number, cause: TidemarkError): void {
     set.locate(index, this.#record);
     const key = this.#keyOfRecord();
-    if (this.#deps.onError === 'stop') {
-      throw new TidemarkError('SINK_STOPPED', `Sink '${sink.name}' cannot take the row ${key}: ${cause.message}`, {
-        hint: 'Correct the row at its source, or set on_error: dead_letter to set such rows aside.',
-        place: { sink: sink.name, table: set.topic },
-        cause,
-      });
-    }
+    if (this.#deps.onError === 'stop') throw stopped(sink, key, cause);
     this.#letters.push({
       sink: sink.name,
       topic: set.topic,
-      row: rowOf(this.#record),
+      row: rowName(this.#record),
       key,
       epoch: this.cursor.epoch,
       seq: set.seqAt(index),
       reason: messageOf(cause),
       atMs: this.#deps.clock.now(),
     });
+  }
+
+  /** What a target that gathers changes could not get rid of. */
+  #keepRefused(refused: readonly RefusedChange[]): void {
+    for (const { sink: name, reason, ...change } of refused) {
+      const sink = present(
+        this.sinks.find((each) => each.name === name),
+        `sink ${name}`,
+      );
+      const cause = new TidemarkError('ROW_REJECTED', reason, { place: { sink: name } });
+      if (this.#deps.onError === 'stop') throw stopped(sink, change.key, cause);
+      const { epoch } = this.cursor;
+      this.#letters.push({ ...change, sink: name, topic: sink.topic, epoch, reason, atMs: this.#deps.clock.now() });
+    }
   }
 
   /** All transactions up to `cursor` have been handed over. */
@@ -286,6 +294,7 @@ export class Lane {
       await this.#target.commitRebuild(sink.name);
       swapped.push(sink);
     }
+    if (this.#target.flush) this.#keepRefused(await this.#target.flush(cursor));
     await this.#keepLetters();
     await this.#target.commit(this.#names(), cursor);
     this.writing = false;
@@ -346,10 +355,10 @@ function netBeyond(batch: ReadBatch, limit: Cursor): boolean {
   return batch.pieces.some((piece) => piece.kind !== 'transaction' && piece.seq > limit.seq);
 }
 
-/** A hash that tells the record's row from others of its table, by the bytes of its key or, where there is none, by all it holds. */
-function rowOf(record: ChangeCursor): string {
-  const { bytes, keyStart, keyEnd, hasAfter } = record;
-  const start = keyEnd > keyStart ? keyStart : hasAfter ? record.afterStart : record.beforeStart;
-  const end = keyEnd > keyStart ? keyEnd : hasAfter ? record.afterEnd : record.beforeEnd;
-  return createHash('sha256').update(bytes.subarray(start, end)).digest('hex').slice(0, 20);
+function stopped(sink: Sink, key: string, cause: TidemarkError): TidemarkError {
+  return new TidemarkError('SINK_STOPPED', `Sink '${sink.name}' cannot take the row ${key}: ${cause.message}`, {
+    hint: 'Correct the row at its source, or set on_error: dead_letter to set such rows aside.',
+    place: { sink: sink.name, table: sink.topic },
+    cause,
+  });
 }

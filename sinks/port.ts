@@ -39,6 +39,11 @@ export interface Target {
   apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<readonly RejectedRow[]>;
   /** Only for targets that want `every` change: the source transaction named by the cursor, which had changes for `sinks`, ends here. */
   endTransaction?(sinks: readonly string[], cursor: Cursor): Promise<void>;
+  /**
+   * Only for targets that gather changes: sends all that was handed over, whole transactions up to the cursor, and returns the changes
+   * that the other side refuses for good. Called before `commit`, so that dead letters are on disk before the cursor is.
+   */
+  flush?(cursor: Cursor): Promise<readonly RefusedChange[]>;
   /** Makes the copy the readable one, in the commit that follows. */
   commitRebuild(sink: string): Promise<void>;
   /** Ends the write: `sinks` hold everything up to the cursor. */
@@ -57,6 +62,8 @@ export interface Target {
    * Later changes apply to them as to any other.
    */
   repair?(sink: string, rows: ChangeSet, extra: readonly string[]): Promise<void>;
+  /** The service stops: what waits for an answer gives up before long, by throwing. Holds until the next `open`. */
+  interrupt?(): void;
   close(): Promise<void>;
 }
 
@@ -65,6 +72,17 @@ export interface RejectedRow {
   /** Of the set that was applied. */
   readonly index: number;
   /** The target's own words. */
+  readonly reason: string;
+}
+
+/** A change that the other side of a target refuses, together with its transaction. */
+export interface RefusedChange {
+  readonly sink: string;
+  /** Its row, as rowName tells it apart. */
+  readonly row: string;
+  /** The row's key as JSON. */
+  readonly key: string;
+  readonly seq: number;
   readonly reason: string;
 }
 

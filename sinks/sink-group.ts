@@ -2,6 +2,8 @@ import { TidemarkError, isTidemarkError, messageOf } from '../base/errors.ts';
 import { backoffMs } from '../base/retry.ts';
 import { Lane } from './lane.ts';
 import type { Cursor, SinkState, Target } from './port.ts';
+import { Repairs } from './repairs.ts';
+import type { RepairPlan } from './repairs.ts';
 import type { Sink, SinkDependencies, SinkStatus } from './sink.ts';
 import { isUnfit } from './unfit.ts';
 
@@ -29,6 +31,7 @@ export class SinkGroup {
   readonly target: Target;
   readonly #deps: SinkDependencies;
   readonly #listeners = new Set<() => void>();
+  readonly #repairs: Repairs;
   #lanes: Lane[] = [];
   #failures = 0;
 
@@ -36,10 +39,12 @@ export class SinkGroup {
     this.sinks = sinks;
     this.target = target;
     this.#deps = deps;
+    this.#repairs = new Repairs(target);
   }
 
   /** Delivers until the signal is aborted. Never rejects: what stops a sink for good is in its status. */
   async run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', () => this.target.interrupt?.(), { once: true });
     while (!signal.aborted) {
       try {
         await this.#open(signal);
@@ -50,7 +55,16 @@ export class SinkGroup {
       }
     }
     await this.#stop();
+    this.#repairs.reject(new TidemarkError('SINK_FAILED', 'The service stopped before the sink was repaired'));
     for (const sink of this.sinks) await sink.deadLetters.close();
+  }
+
+  /**
+   * Writes what the plan gives between two transactions, so that it is ordered with live changes, in one commit of the target. Resolves
+   * with the number of rows that the target rejects. SINK_FAILED while the sink is being built.
+   */
+  async repair(sink: string, plan: RepairPlan): Promise<number> {
+    return this.#repairs.ask(sink, plan);
   }
 
   status(): SinkStatus[] {
@@ -100,6 +114,7 @@ export class SinkGroup {
       this.#read(lane, signal);
     }
     if (this.#lanes.every(({ stream, cursor }) => cursor.seq >= this.#deps.log.frontier(stream).seq)) this.#recovered();
+    this.#progressed();
   }
 
   #lane(stream: string, sinks: Sink[], cursor: Cursor): Lane {
@@ -139,7 +154,9 @@ export class SinkGroup {
 
   async #deliver(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      if (this.#repairs.any && !this.#lanes.some(({ writing }) => writing)) await this.#repairs.run(this.#lanes);
       const lane = await this.#next();
+      if (lane === null) continue;
       const batch = await lane.pending;
       lane.pending = null;
       if (batch === null || batch === undefined) {
@@ -153,16 +170,32 @@ export class SinkGroup {
     }
   }
 
-  /** The lane to go on with: the one with an open write, else one that has something to apply, in turns. */
-  async #next(): Promise<Lane> {
+  /** The lane to go on with: the one with an open write, else one that has something to apply, in turns. Null when a repair comes first. */
+  async #next(): Promise<Lane | null> {
     const writing = this.#lanes.find((lane) => lane.writing);
     const candidates = writing ? [writing] : this.#lanes;
     for (const lane of candidates) lane.pending ??= lane.reader?.next(batchBytes) ?? null;
-    const only = candidates[0];
-    if (only !== undefined && candidates.length === 1) return only;
-    const chosen = await Promise.race(candidates.map(async (lane) => lane.pending?.then(() => lane) ?? lane));
+    const chosen = await this.#first(candidates, writing === undefined);
+    if (chosen === null || candidates.length === 1) return chosen;
     this.#lanes = [...this.#lanes.filter((lane) => lane !== chosen), chosen];
     return chosen;
+  }
+
+  /** The first lane whose reader has something; null when a repair is asked for before, unless a write is open. */
+  async #first(lanes: readonly Lane[], isBetween: boolean): Promise<Lane | null> {
+    try {
+      // A promise for each wait: one that lives on would keep a reaction for every batch of the group's life.
+      return await new Promise<Lane | null>((resolve, reject) => {
+        for (const lane of lanes) {
+          if (lane.pending === null) resolve(lane);
+          else lane.pending.then(() => resolve(lane), reject);
+        }
+        if (isBetween) this.#repairs.onAsked = () => resolve(null);
+        if (isBetween && this.#repairs.any) resolve(null);
+      });
+    } finally {
+      this.#repairs.onAsked = () => undefined;
+    }
   }
 
   /** How far a lane may go: to the position of the next one on its stream, so that they can be merged there. */
