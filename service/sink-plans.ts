@@ -4,6 +4,7 @@ import type { SinkConfig } from '../config/sink-config.ts';
 import type { Report } from '../model/events.ts';
 import type { Log } from '../model/log.ts';
 import { createSinkGroups } from '../sinks/create-groups.ts';
+import { loadTargets } from '../sinks/load-targets.ts';
 import { forgetOthers } from '../sinks/cursors.ts';
 import type { ServiceDeps } from './service.ts';
 import { sinkOptions } from './sink-options.ts';
@@ -21,17 +22,21 @@ export async function sinkPlans(
   await files.makeDirectory(directory);
   const logged = loggedTables(log).map(({ source, schema, name }) => [source, schema, name] as const);
   const options = sinks.map((sink) => sinkOptions(sink, config, logged));
-  const groups = createSinkGroups(options, {
-    name: config.name,
-    log,
-    clock,
-    files,
-    random,
-    report,
-    output,
-    directory,
-    onError: config.onError,
-  });
+  const groups = createSinkGroups(
+    options,
+    {
+      name: config.name,
+      log,
+      clock,
+      files,
+      random,
+      report,
+      output,
+      directory,
+      onError: config.onError,
+    },
+    await loadTargets(options),
+  );
   forgetOthers(
     log,
     groups.flatMap((group) => group.sinks),

@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
+import { present } from '../base/assert.ts';
 import { TidemarkError } from '../base/errors.ts';
 import { DeadLetters } from './dead-letters.ts';
+import type { TargetClasses } from './load-targets.ts';
 import { FeedFile } from './ndjson/feed-file.ts';
 import { FeedPipe } from './ndjson/feed-pipe.ts';
 import { NdjsonTarget } from './ndjson/ndjson-target.ts';
@@ -12,8 +14,15 @@ import { Sink } from './sink.ts';
 import type { SinkDependencies } from './sink.ts';
 import { SqliteTarget } from './sqlite/sqlite-target.ts';
 
-/** One group for each target: sinks that write to the same place share a loop, a cursor and a commit. */
-export function createSinkGroups(options: readonly SinkOptions[], deps: SinkDependencies): SinkGroup[] {
+/**
+ * One group for each target: sinks that write to the same place share a loop, a cursor and a commit. `classes` are those of the kinds of
+ * sinks that there are (`loadTargets`).
+ */
+export function createSinkGroups(
+  options: readonly SinkOptions[],
+  deps: SinkDependencies,
+  classes: TargetClasses = {},
+): SinkGroup[] {
   const targets = new Map<string, SinkOptions[]>();
   for (const sink of options) {
     const place = placeOf(sink);
@@ -23,7 +32,7 @@ export function createSinkGroups(options: readonly SinkOptions[], deps: SinkDepe
     const sinks = members.map(
       (member) => new Sink(member, new DeadLetters(deps.files, deps.directory, member.name), deps.log),
     );
-    return new SinkGroup(sinks, targetOf(members, deps), deps);
+    return new SinkGroup(sinks, targetOf(members, deps, classes), deps);
   });
 }
 
@@ -33,17 +42,43 @@ function placeOf(sink: SinkOptions): string {
     case 'sqlite':
     case 'ndjson':
       return `${sink.type}:${sink.path === '-' ? '-' : resolve(sink.path)}`;
+    case 'redis':
+      return `redis:${serverOf(sink.url)}`;
     default:
       return `${sink.type}:${sink.name}`;
   }
 }
 
-function targetOf(members: readonly SinkOptions[], deps: SinkDependencies): Target {
-  const sqlite = members.filter((member) => member.type === 'sqlite');
-  if (sqlite.length > 0) return sqliteTarget(sqlite, deps);
-  const ndjson = members.filter((member) => member.type === 'ndjson');
-  if (ndjson.length > 0) return ndjsonTarget(ndjson, deps);
-  throw new TidemarkError('INTERNAL', `there is no target for sinks of type ${members[0]?.type}`);
+/** Host, port and database of a Redis. */
+function serverOf(url: string): string {
+  if (!URL.canParse(url)) return url;
+  const { hostname, port, pathname } = new URL(url);
+  return `${hostname}:${port || '6379'}/${Number(pathname.slice(1) || '0')}`;
+}
+
+function targetOf(members: readonly SinkOptions[], deps: SinkDependencies, classes: TargetClasses): Target {
+  const [member] = members;
+  switch (member?.type) {
+    case 'sqlite':
+      return sqliteTarget(membersOf(members, 'sqlite'), deps);
+    case 'ndjson':
+      return ndjsonTarget(membersOf(members, 'ndjson'), deps);
+    case 'redis':
+      return new (present(classes.redis, 'the class of Redis targets'))(membersOf(members, 'redis'), deps);
+    case 'opensearch':
+    case 'elasticsearch':
+      return new (present(classes.search, 'the class of search targets'))(member, deps);
+    default:
+      throw new TidemarkError('INTERNAL', `there is no target for sinks of type ${member?.type}`);
+  }
+}
+
+/** The members with the type that they all have. */
+function membersOf<Type extends SinkOptions['type']>(
+  members: readonly SinkOptions[],
+  type: Type,
+): Extract<SinkOptions, { type: Type }>[] {
+  return members.filter((member): member is Extract<SinkOptions, { type: Type }> => member.type === type);
 }
 
 function sqliteTarget(members: readonly SqliteSinkOptions[], deps: SinkDependencies): Target {
