@@ -3,6 +3,8 @@ import { assert } from '../../base/assert.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { replaceFile } from '../../base/files.ts';
 import type { File, Files } from '../../base/files.ts';
+import { formatPositions } from '../../model/position.ts';
+import type { Positions } from '../../model/position.ts';
 import { makeParent } from '../make-parent.ts';
 import type { SinkState } from '../port.ts';
 import type { Feed } from './feed.ts';
@@ -202,8 +204,9 @@ async function commitAt(file: File, start: number, end: number): Promise<LastCom
   const head = await readAt(file, start, Math.min(end, start + commitStart.length));
   if (head.toString('latin1') !== commitStart) return null;
   const line = (await readAt(file, start, end)).toString();
-  const { commit, position } = JSON.parse(line) as { commit: number; position: string | null };
-  return { seq: commit, position, end: end + 1 };
+  const { commit, position } = JSON.parse(line) as { commit: number; position: string | Positions | null };
+  const text = position === null || typeof position === 'string' ? position : formatPositions(position, false);
+  return { seq: commit, position: text, end: end + 1 };
 }
 
 async function firstDamage(file: File, from: number, to: number): Promise<number> {
