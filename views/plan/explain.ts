@@ -97,13 +97,11 @@ class TreePrinter {
 
   #remarks({ views, states }: ExplainedOperator): string {
     const sharers = views.filter((view) => view !== this.#view);
-    const rows = states.map((state) => state.rows ?? 0);
+    const rows = Math.max(0, ...states.map((state) => state.rows ?? 0));
     const bytes = states.reduce((sum, state) => sum + (state.bytes ?? 0), 0);
     const isSized = states.some((state) => state.bytes !== null);
     const marks = [
-      ...(isSized
-        ? [`${rows.some((count) => count > 0) ? `${Math.max(...rows)} rows, ` : ''}${bytesText(bytes)}`]
-        : []),
+      ...(isSized ? [`${rows > 0 ? `${rows} ${rows === 1 ? 'row' : 'rows'}, ` : ''}${bytesText(bytes)}`] : []),
       ...(sharers.length === 0 ? [] : [`shared with ${sharers.join(', ')}`]),
     ];
     return marks.length === 0 ? '' : `  [${marks.join('; ')}]`;
