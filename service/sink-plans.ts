@@ -46,6 +46,7 @@ export async function sinkPlans(
       name,
       fedBy: stream === viewsStream ? { view: topic.slice(viewsStream.length + 1) } : { source: stream },
     })),
+    group,
     run: async (signal) => group.run(signal),
     status: () => group.status(),
     onProgress: (listener) => group.onProgress(listener),

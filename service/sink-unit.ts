@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { Report } from '../model/events.ts';
+import type { SinkGroup } from '../sinks/sink-group.ts';
 import { shownPosition } from '../model/position.ts';
 import type { SinkReport, StatusError } from '../telemetry/status.ts';
 import type { PipelineEvent } from '../model/events.ts';
@@ -33,11 +34,14 @@ export interface SinkGroupPlan {
   readonly status: () => readonly SinkStanding[];
   /** Calls the listener after every progress; returns what ends that. */
   readonly onProgress: (listener: () => void) => () => void;
+  /** By what the sinks are read back and repaired (verify). */
+  readonly group?: Pick<SinkGroup, 'sinks' | 'target' | 'repair'>;
 }
 
 /** One group of sinks in the service's care. */
 export class SinkUnit {
   readonly sinks: SinkGroupPlan['sinks'];
+  readonly group: SinkGroupPlan['group'];
   readonly supervised: Supervised;
   readonly #plan: SinkGroupPlan;
   /** What sinks have failed with for good; what is retried is not here. */
@@ -45,6 +49,7 @@ export class SinkUnit {
 
   constructor(plan: SinkGroupPlan, clock: Clock, report: Report) {
     this.sinks = plan.sinks;
+    this.group = plan.group;
     this.#plan = plan;
     this.supervised = new Supervised({ run: plan.run }, clock, (error) => {
       for (const { name } of plan.sinks) report({ type: 'sink.failed', sink: name, error });

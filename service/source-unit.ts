@@ -3,7 +3,7 @@ import { TidemarkError } from '../base/errors.ts';
 import type { EventOrigin } from '../model/envelope.ts';
 import type { PipelineEvent, Report } from '../model/events.ts';
 import type { PositionOrder } from '../model/position.ts';
-import type { Source, SourceStatus } from '../model/source.ts';
+import type { Source, SourceReader, SourceStatus } from '../model/source.ts';
 import { snapshotReport } from '../telemetry/status.ts';
 import type { SourceReport, StatusError } from '../telemetry/status.ts';
 import { Supervised } from './supervise.ts';
@@ -97,6 +97,14 @@ export class SourceUnit {
   /** Resolves when everything has come of a source that ends; at once for one that can tell its position at any time. */
   async ended(): Promise<void> {
     await this.#source.ended?.();
+  }
+
+  /** What reads the source once more, for verify; null where nothing can be. Throws what the source failed with, when it does not run. */
+  reader(): SourceReader | null {
+    const { failure, pausedFor } = this.supervised;
+    if (failure) throw failure;
+    if (pausedFor) throw pausedFor;
+    return this.#source.reader?.() ?? null;
   }
 
   async snapshot(topic: string, where?: string): Promise<void> {

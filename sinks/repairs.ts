@@ -43,14 +43,22 @@ export class Repairs {
     return done.promise;
   }
 
-  /** Makes what is asked for; no write is open. Throws what the target fails with, after telling who asked. */
+  /** Makes what is asked for; no write is open. Throws what the target fails with, after telling who has asked. */
   async run(lanes: readonly Lane[]): Promise<void> {
-    for (const asked of this.#asked.splice(0)) {
+    for (let asked = this.#asked.shift(); asked !== undefined; asked = this.#asked.shift()) {
+      let planned: { lane: Lane; repair: Repair | null };
       try {
-        asked.done.resolve(await this.#repair(asked, lanes));
+        planned = await this.#plan(asked, lanes);
       } catch (error) {
         asked.done.reject(error);
-        if (!(error instanceof NotNow)) throw error;
+        continue;
+      }
+      try {
+        const { lane, repair } = planned;
+        asked.done.resolve(repair === null ? 0 : await this.#write(asked.sink, lane, repair));
+      } catch (error) {
+        asked.done.reject(error);
+        throw error;
       }
     }
   }
@@ -60,14 +68,13 @@ export class Repairs {
     for (const { done } of this.#asked.splice(0)) done.reject(error);
   }
 
-  async #repair({ sink: name, plan }: Asked, lanes: readonly Lane[]): Promise<number> {
+  async #plan({ sink: name, plan }: Asked, lanes: readonly Lane[]): Promise<{ lane: Lane; repair: Repair | null }> {
     const lane = lanes.find(({ sinks }) => sinks.some((sink) => sink.name === name));
     const sink = lane?.sinks.find((each) => each.name === name);
     if (lane === undefined || sink === undefined || sink.rebuilding || sink.rebuildDue || !this.#target.repair) {
-      throw new NotNow(name);
+      throw notNow(name);
     }
-    const repair = await plan(lane.cursor);
-    return repair === null ? 0 : this.#write(name, lane, repair);
+    return { lane, repair: await plan(lane.cursor) };
   }
 
   /** A repair of which a row is rejected is halved until that one stands alone. */
@@ -98,17 +105,12 @@ export class Repairs {
 }
 
 /** The sink is not in a state in which it could be repaired; no fault of the target's. */
-class NotNow extends TidemarkError {
-  constructor(sink: string) {
-    super(
-      'SINK_FAILED',
-      `Sink '${sink}' cannot be repaired at the moment: it is being built, or holds nothing that can be read`,
-      {
-        hint: 'Wait until it is consistent; `tidemark status` shows how far it is.',
-        place: { sink },
-      },
-    );
-  }
+function notNow(sink: string): TidemarkError {
+  const message = `Sink '${sink}' cannot be repaired at the moment: it is being built, or holds nothing that can be read`;
+  return new TidemarkError('SINK_FAILED', message, {
+    hint: 'Wait until it is consistent; `tidemark status` shows how far it is.',
+    place: { sink },
+  });
 }
 
 function part(rows: ChangeSet, from: number, to: number): ChangeSet {
