@@ -1,0 +1,220 @@
+import { parseKeyTemplate } from '../../model/key-template.ts';
+import { ByteWriter } from '../../model/json-writer.ts';
+import type { DataType } from '../../model/data-type.ts';
+import type { SinkShape } from '../port.ts';
+import { unfit } from '../unfit.ts';
+
+/**
+ * How the keys of one sink are spelled: `customer:{id}` with the text of the column in place of the braces. So that two rows never
+ * share a key, and no other key is taken for a row's, some bytes of a value are written as `%` and two hexadecimal digits: `%`, `:`,
+ * and whatever begins the text between two columns. NULL is `%NULL`.
+ */
+export interface KeyForm {
+  /** The template with `{*}` spelled out: what tells the sink's keys from others in a later run. */
+  readonly template: string;
+  /** Texts, and between them positions of columns in the shape. */
+  readonly parts: readonly (Buffer | number)[];
+  /** 1 for each byte of a value that is escaped. */
+  readonly escapes: Uint8Array;
+  /** What SCAN is given for MATCH: names all keys of the form, and maybe more. */
+  readonly pattern: string;
+  /** Exactly the keys of the form. */
+  readonly keys: RegExp;
+}
+
+type Part = string | { readonly column: string | null };
+
+const percent = 0x25;
+const colon = 0x3a;
+const hexDigits = Buffer.from('0123456789ABCDEF');
+const nullText = Buffer.from('%NULL');
+
+/** The form of a sink's keys under a shape. An error without retries when the template and the key's columns do not fit each other. */
+export function keyFormOf(sink: string, template: string, shape: SinkShape): KeyForm {
+  const key = shape.key.map((position) => shape.columns[position]?.name ?? '');
+  if (key.length === 0) {
+    throw unfit('SINK_TARGET', `The table of sink '${sink}' has no key, and keys of Redis are made of it`, {
+      hint: 'Give the table a primary key, or the view a `key`; or write it to a sink of another type.',
+      place: { sink },
+    });
+  }
+  const parts = partsOf(template).flatMap((part): Part[] =>
+    typeof part === 'string' || part.column !== null ? [part] : withColons(key),
+  );
+  const named = parts.flatMap((part) => (typeof part === 'string' ? [] : [part.column]));
+  const other = named.find((column) => column === null || !key.includes(column));
+  const missing = key.filter((column) => !named.includes(column));
+  const right = key.map((column) => `{${column}}`).join(':');
+  if (other !== undefined || missing.length > 0) {
+    const what =
+      other === undefined
+        ? `leaves out '${missing.join("', '")}', which is part of the key`
+        : `names '${other}', which is no column of the key`;
+    throw unfit('SINK_TARGET', `\`key: "${template}"\` of sink '${sink}' ${what}`, {
+      hint: `Write the columns of the key into it, each once: ${right}; then start again.`,
+      place: { sink },
+    });
+  }
+  const typeOf = (column: string): DataType | undefined => shape.columns.find(({ name }) => name === column)?.type;
+  const positions = parts.map((part) =>
+    typeof part === 'string' ? Buffer.from(part) : shape.columns.findIndex(({ name }) => name === part.column),
+  );
+  return formOf(parts, positions, (column) => valueForm(typeOf(column)));
+}
+
+/** The keys of a template that an earlier run has written; its columns may be gone by now. */
+export function keyFormOfTemplate(template: string): KeyForm {
+  return formOf(partsOf(template), [], () => anyValue);
+}
+
+/** Why keys cannot be told apart under the template, or null. What follows the semicolon is what to write. */
+export function templateProblem(template: string): string | null {
+  if (parseKeyTemplate(template) === null) return 'braces enclose the name of a column; write customer:{id}';
+  const parts = partsOf(template);
+  if (parts.every((part) => typeof part === 'string')) return 'all rows would share one key; write customer:{id}';
+  for (const [index, part] of parts.entries()) {
+    if (index === 0 || index === parts.length - 1) continue;
+    if (typeof part === 'string' && /^[\dA-Za-z%]|^[^ -~]/.test(part))
+      return `text between two columns begins with a sign, such as ':', and not with '${[...part][0]}'`;
+  }
+  const adjacent = parts.some(
+    (part, index) => typeof part !== 'string' && typeof (parts[index + 1] ?? '') !== 'string',
+  );
+  return adjacent ? 'two columns need a sign between them; write {a}:{b}' : null;
+}
+
+/** Whether some key could be of both templates; of columns that are not known yet the most is assumed. */
+export function templatesOverlap(one: string, other: string): boolean {
+  return intersect(tokensOf(one), tokensOf(other));
+}
+
+/** Whether some key of the template could begin with that text. */
+export function couldBegin(template: string, text: string): boolean {
+  return intersect(tokensOf(template), [...Buffer.from(text), new Uint8Array(256)]);
+}
+
+/** Appends the value `from[start..end)` as it stands in keys. */
+export function writeEscaped(escapes: Uint8Array, from: Buffer, start: number, end: number, into: ByteWriter): void {
+  into.reserve(3 * (end - start));
+  const { buffer } = into;
+  let { at } = into;
+  for (let index = start; index < end; index++) {
+    const byte = from[index] as number;
+    if (escapes[byte] === 0) {
+      buffer[at++] = byte;
+      continue;
+    }
+    buffer[at++] = percent;
+    buffer[at++] = hexDigits[byte >>> 4] as number;
+    buffer[at++] = hexDigits[byte & 15] as number;
+  }
+  into.at = at;
+}
+
+export function writeNullKey(into: ByteWriter): void {
+  into.raw(nullText);
+}
+
+function partsOf(template: string): Part[] {
+  return (parseKeyTemplate(template) ?? []).map((part) => ('text' in part ? part.text : { column: part.column }));
+}
+
+function withColons(columns: readonly string[]): Part[] {
+  return columns.flatMap((column, index): Part[] => (index === 0 ? [{ column }] : [':', { column }]));
+}
+
+function formOf(
+  parts: readonly Part[],
+  positions: readonly (Buffer | number)[],
+  valueOf: (column: string) => (escaped: string) => string,
+): KeyForm {
+  const escapes = escapesOf(parts);
+  const escaped = String.fromCharCode(...escapes.keys().filter((byte) => escapes[byte] === 1));
+  const texts = parts.map((part) =>
+    typeof part === 'string' ? literal(part) : `(?:${valueOf(part.column ?? '')(literal(escaped))}|%NULL)`,
+  );
+  return {
+    template: parts
+      .map((part) => (typeof part === 'string' ? part.replaceAll(/[{}]/g, '$&$&') : `{${part.column ?? '*'}}`))
+      .join(''),
+    parts: positions,
+    escapes,
+    pattern: parts.map((part) => (typeof part === 'string' ? part.replaceAll(/[*?[\]\\]/g, '\\$&') : '*')).join(''),
+    keys: new RegExp(`^${texts.join('')}$`, 's'),
+  };
+}
+
+function escapesOf(parts: readonly Part[]): Uint8Array {
+  const escapes = new Uint8Array(256);
+  escapes[percent] = 1;
+  escapes[colon] = 1;
+  for (const [index, part] of parts.entries()) {
+    if (index === 0 || typeof part !== 'string' || index === parts.length - 1) continue;
+    escapes[part.charCodeAt(0)] = 1;
+  }
+  return escapes;
+}
+
+const anyValue = (escaped: string): string => `(?:[^${escaped}]|%[0-9A-F]{2})*`;
+
+/** The fewer foreign keys look like a row's, the better: values of some types are recognised. `escaped` is as in `anyValue`. */
+function valueForm(type: DataType | undefined): (escaped: string) => string {
+  if (type?.kind !== 'scalar') return anyValue;
+  switch (type.name) {
+    case 'int2':
+    case 'int4':
+    case 'int8':
+      return () => '(?:-|%2D)?[0-9]{1,19}';
+    case 'bool':
+      return () => '(?:true|false)';
+    case 'uuid':
+      return () => '(?:[0-9a-f]|-|%2D)+';
+    default:
+      return anyValue;
+  }
+}
+
+function literal(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+}
+
+/** A byte, or any number of bytes but those that are 1 in the array. */
+type Token = number | Uint8Array;
+
+function tokensOf(template: string): Token[] {
+  const parts = partsOf(template);
+  const stops = escapesOf(parts);
+  stops[percent] = 0;
+  const anyColumns = new Uint8Array(256);
+  return parts.flatMap((part): Token[] =>
+    typeof part === 'string' ? [...Buffer.from(part)] : [part.column === null ? anyColumns : stops],
+  );
+}
+
+/** Whether both describe some common text. Follows all pairs of places in the two. */
+function intersect(a: readonly Token[], b: readonly Token[]): boolean {
+  const seen = new Set<number>();
+  const open: [number, number][] = [[0, 0]];
+  for (let next = open.pop(); next; next = open.pop()) {
+    const [i, j] = next;
+    if (i === a.length && j === b.length) return true;
+    const place = i * (b.length + 1) + j;
+    if (seen.has(place)) continue;
+    seen.add(place);
+    const x = a[i];
+    const y = b[j];
+    if (typeof x === 'number' && typeof y === 'number') {
+      if (x === y) open.push([i + 1, j + 1]);
+      continue;
+    }
+    if (typeof x === 'object') {
+      open.push([i + 1, j]);
+      if (typeof y === 'number' && x[y] === 0) open.push([i, j + 1]);
+    }
+    if (typeof y === 'object') {
+      open.push([i, j + 1]);
+      if (typeof x === 'number' && y[x] === 0) open.push([i + 1, j]);
+    }
+  }
+  return false;
+}

@@ -1,0 +1,179 @@
+import { createHash } from 'node:crypto';
+
+/** A Lua script, which the server runs in one step. */
+export interface Script {
+  readonly text: string;
+  readonly sha: string;
+}
+
+function script(text: string): Script {
+  return { text, sha: createHash('sha1').update(text).digest('hex') };
+}
+
+/**
+ * Of every script that writes, KEYS[1] is the owner's key, ARGV[1] and ARGV[2] our id and token. A newer token is that of a writer
+ * that took over. An older one, or none, says that the server lost what it had been told since.
+ */
+const checkOwner = `
+local owner = redis.call('HMGET', KEYS[1], 'id', 'token')
+if owner[1] ~= ARGV[1] then
+  if owner[2] and tonumber(owner[2]) >= tonumber(ARGV[2]) then return 'FENCED' end
+  return 'LOST'
+end`;
+
+/**
+ * Rows come as MessagePack: an array of key, value, key, value …, where false stands for no row. Values are strings, or arrays of
+ * field, value, field, value …; \`count\` is of the array's elements. unpack takes what fits Lua's stack (8,000), so runs are cut.
+ *
+ * put: the keys themselves. Hashes are replaced as a whole, so that no field of an older row stays.
+ * stage: into one hash, key by key, for \`move\`. What \`move\` is to delete has an empty value, which no row has.
+ * fill: the same, when nothing is to be deleted later: a row that goes leaves nothing.
+ */
+const writers = `
+local function runEnd(rows, i, count, there)
+  local j = i
+  while j + 2 < count and j - i < 198 and (rows[j + 3] ~= false) == there do j = j + 2 end
+  return j
+end
+local function remove(command, target, rows, i, j)
+  local keys = {}
+  for at = i, j, 2 do keys[#keys + 1] = rows[at] end
+  if target then redis.call(command, target, unpack(keys)) else redis.call(command, unpack(keys)) end
+end
+local function setOne(key, value, ttl)
+  if type(value) == 'table' then
+    redis.call('DEL', key)
+    redis.call('HSET', key, unpack(value))
+    if ttl > 0 then redis.call('PEXPIRE', key, ttl) end
+  elseif ttl > 0 then
+    redis.call('SET', key, value, 'PX', ttl)
+  else
+    redis.call('SET', key, value)
+  end
+end
+local function put(rows, count, ttl)
+  local i = 1
+  while i < count do
+    local there = rows[i + 1] ~= false
+    local j = runEnd(rows, i, count, there)
+    if not there then
+      remove('DEL', nil, rows, i, j)
+    elseif ttl == 0 and type(rows[i + 1]) == 'string' then
+      redis.call('MSET', unpack(rows, i, j + 1))
+    else
+      for at = i, j, 2 do setOne(rows[at], rows[at + 1], ttl) end
+    end
+    i = j + 2
+  end
+end
+local function stage(rows, count, target, keepDeletes)
+  local i = 1
+  while i < count do
+    local there = rows[i + 1] ~= false
+    local j = runEnd(rows, i, count, there)
+    if not there and not keepDeletes then
+      remove('HDEL', target, rows, i, j)
+    else
+      for at = i, j, 2 do
+        local value = rows[at + 1]
+        if value == false then rows[at + 1] = ''
+        elseif type(value) == 'table' then rows[at + 1] = cmsgpack.pack(value) end
+      end
+      redis.call('HSET', target, unpack(rows, i, j + 1))
+    end
+    i = j + 2
+  end
+end`;
+
+/**
+ * Takes the database over. KEYS: owner, then each sink's record and its staging hash. ARGV: our id, the time. Returns our token and the
+ * records. What a large write of an earlier run had staged is let go, unless the record says that it counts.
+ */
+export const takeOver: Script = script(`
+local token = redis.call('HINCRBY', KEYS[1], 'token', 1)
+redis.call('HSET', KEYS[1], 'id', ARGV[1], 'since', ARGV[2])
+local found = { tostring(token) }
+for i = 2, #KEYS, 2 do
+  local record = redis.call('GET', KEYS[i])
+  found[#found + 1] = record or ''
+  if not record or string.find(record, '"state":"live"', 1, true) then redis.call('UNLINK', KEYS[i + 1]) end
+end
+return found`);
+
+/**
+ * The one script of ordinary commits. KEYS: owner, then the records. ARGV after id and token: the number of records; of each the
+ * text that it is known to have ('' for none) and the new one ('' for no change); then in fives the kind of write, its target,
+ * milliseconds to live, number of elements and the packed rows. OK, or FENCED or LOST with nothing written.
+ */
+export const write: Script = script(`${checkOwner}
+local records = tonumber(ARGV[3])
+for i = 1, records do
+  if (redis.call('GET', KEYS[i + 1]) or '') ~= ARGV[2 + 2 * i] then return 'LOST' end
+end
+${writers}
+for at = 4 + 2 * records, #ARGV, 5 do
+  local kind, target, ttl, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  if kind == 'drop' then redis.call('UNLINK', target)
+  elseif kind == 'made' then redis.call('HSET', KEYS[1], 'made:' .. target, ARGV[at + 4])
+  elseif kind == 'put' then put(cmsgpack.unpack(ARGV[at + 4]), count, ttl)
+  else stage(cmsgpack.unpack(ARGV[at + 4]), count, target, kind == 'stage') end
+end
+for i = 1, records do
+  local record = ARGV[3 + 2 * i]
+  if record ~= '' then redis.call('SET', KEYS[i + 1], record) end
+end
+return 'OK'`);
+
+/**
+ * Makes some staged rows visible. KEYS: owner, staging hash. ARGV after id and token: HSCAN's cursor and count, milliseconds to live,
+ * 'hash' or 'json'. Returns the next cursor and how many rows are left.
+ */
+export const move: Script = script(`${checkOwner}
+${writers}
+local scanned = redis.call('HSCAN', KEYS[2], ARGV[3], 'COUNT', ARGV[4])
+local rows = scanned[2]
+local fields = {}
+for i = 1, #rows, 2 do
+  fields[#fields + 1] = rows[i]
+  if rows[i + 1] == '' then rows[i + 1] = false
+  elseif ARGV[6] == 'hash' then rows[i + 1] = cmsgpack.unpack(rows[i + 1]) end
+end
+put(rows, 2 * #fields, tonumber(ARGV[5]))
+for i = 1, #fields, 500 do redis.call('HDEL', KEYS[2], unpack(fields, i, math.min(i + 499, #fields))) end
+return { scanned[1], redis.call('HLEN', KEYS[2]) }`);
+
+/**
+ * Deletes those of the keys that are not staged. KEYS: owner, staging hash. ARGV after id and token: keys, few enough for unpack.
+ * Returns their number.
+ */
+export const sweep: Script = script(`${checkOwner}
+local staged = redis.call('HMGET', KEYS[2], unpack(ARGV, 3))
+local stale = {}
+for i = 1, #staged do
+  if not staged[i] then stale[#stale + 1] = ARGV[i + 2] end
+end
+if #stale > 0 then redis.call('DEL', unpack(stale)) end
+return #stale`);
+
+/**
+ * Does what sinks do, to keys that nobody sees, and leaves nothing: a user who lacks a permission is to hear of it before a write has
+ * been half done. KEYS: one of the program's own, then one of each sink.
+ */
+export const probe: Script = script(`
+redis.call('HSET', KEYS[1], 'probe', '1')
+redis.call('HINCRBY', KEYS[1], 'token', 1)
+redis.call('HMGET', KEYS[1], 'probe')
+redis.call('HSCAN', KEYS[1], '0')
+redis.call('HLEN', KEYS[1])
+redis.call('HDEL', KEYS[1], 'probe')
+redis.call('UNLINK', KEYS[1])
+for i = 1, #KEYS do
+  redis.call('MSET', KEYS[i], '')
+  redis.call('SET', KEYS[i], '', 'PX', 1000)
+  redis.call('GET', KEYS[i])
+  redis.call('DEL', KEYS[i])
+  redis.call('HSET', KEYS[i], 'probe', '')
+  redis.call('PEXPIRE', KEYS[i], 1000)
+  redis.call('DEL', KEYS[i])
+end
+return 'OK'`);
