@@ -100,6 +100,8 @@ export class SinkGroup {
 
   async #open(signal: AbortSignal): Promise<void> {
     for (const sink of this.sinks) await sink.deadLetters.load();
+    // A target would forget that it has been interrupted.
+    if (signal.aborted) return;
     const states = await this.target.open();
     const lanes = new Map<string, Lane>();
     for (const sink of this.sinks) {
