@@ -104,6 +104,35 @@ export function writeNumber(from: Buffer, start: number, end: number, into: Byte
   into.at = at + end - start;
 }
 
+/** A number as `writeNumber` does, or in quotes when a double would not give its digits back. For integers and numeric. */
+export function writeSafeNumber(from: Buffer, start: number, end: number, into: ByteWriter): void {
+  if (end - start <= doubleDigits || isHeld(from, start, end)) writeNumber(from, start, end, into);
+  else writeString(from, start, end, into);
+}
+
+/** Decimal numbers of so many digits go through a double and back unchanged (DBL_DIG). */
+const doubleDigits = 15;
+
+function isHeld(from: Buffer, start: number, end: number): boolean {
+  let digits = 0;
+  let zeros = 0;
+  let isInteger = true;
+  for (let index = start; index < end; index++) {
+    const byte = from[index] as number;
+    if (byte === 0x2e /* . */) isInteger = false;
+    if ((byte - digitZero) >>> 0 > 9) continue;
+    // Zeros count only between other digits.
+    if (byte === digitZero) {
+      if (digits > 0) zeros++;
+      continue;
+    }
+    digits += zeros + 1;
+    zeros = 0;
+  }
+  if (digits <= doubleDigits) return end - start < 300;
+  return isInteger && Number.isSafeInteger(Number(from.toString('latin1', start, end)));
+}
+
 /** `-? (0 | [1-9] digit*) (. digit+)? ([eE] [+-]? digit+)?` (RFC 8259, section 6) */
 function isNumber(from: Buffer, start: number, end: number): boolean {
   const first = from[start] === minus ? start + 1 : start;

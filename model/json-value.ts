@@ -1,5 +1,5 @@
 import type { DataType, ScalarName } from './data-type.ts';
-import { writeBool, writeNumber, writeString, writeTimestamp, writeVerbatim } from './json-scalar.ts';
+import { writeBool, writeNumber, writeSafeNumber, writeString, writeTimestamp, writeVerbatim } from './json-scalar.ts';
 import type { ByteWriter } from './json-writer.ts';
 
 /**
@@ -16,6 +16,7 @@ const formVerbatimLine = 5;
 const formArray = 6;
 const formVector = 7;
 const formComposite = 8;
+const formSafeNumber = 9;
 
 /** How values of one type are written. */
 export interface ValuePlan {
@@ -41,33 +42,40 @@ const space = 0x20;
 
 const textNull = Buffer.from('null');
 
-export function compileValue(type: DataType, singleLine: boolean): ValuePlan {
+/** How a reader of the JSON limits its writer; `quoteNumbers`: no numbers that a double cannot hold. */
+export interface ValueOptions {
+  readonly singleLine: boolean;
+  readonly quoteNumbers: boolean;
+}
+
+export function compileValue(type: DataType, options: ValueOptions): ValuePlan {
   switch (type.kind) {
     case 'scalar':
-      return { form: scalarForm(type.name, singleLine), parts: [], delimiter: 0, prefixes: [] };
+      return { form: scalarForm(type.name, options), parts: [], delimiter: 0, prefixes: [] };
     case 'array':
       return {
         form: type.delimiter === ' ' ? formVector : formArray,
-        parts: [compileValue(type.element, singleLine)],
+        parts: [compileValue(type.element, options)],
         delimiter: type.delimiter.charCodeAt(0),
         prefixes: [],
       };
     default:
       return {
         form: formComposite,
-        parts: type.fields.map((field) => compileValue(field.type, singleLine)),
+        parts: type.fields.map((field) => compileValue(field.type, options)),
         delimiter: 0,
         prefixes: memberPrefixes(type.fields.map((field) => field.name)),
       };
   }
 }
 
-function scalarForm(name: ScalarName, singleLine: boolean): number {
+function scalarForm(name: ScalarName, { singleLine, quoteNumbers }: ValueOptions): number {
   switch (name) {
-    case 'int2':
-    case 'int4':
     case 'int8':
     case 'numeric':
+      return quoteNumbers ? formSafeNumber : formNumber;
+    case 'int2':
+    case 'int4':
     case 'float4':
     case 'float8':
       return formNumber;
@@ -105,6 +113,9 @@ export function writeValue(
   switch (plan.form) {
     case formNumber:
       writeNumber(from, start, end, into);
+      return true;
+    case formSafeNumber:
+      writeSafeNumber(from, start, end, into);
       return true;
     case formBool:
       writeBool(from, start, end, into);

@@ -23,6 +23,8 @@ export interface JsonOptions {
   readonly singleLine?: boolean;
   /** What to do with a value that has no JSON; `error` when absent. */
   readonly poison?: 'error' | 'text';
+  /** `string`: numbers that a double cannot hold are written in quotes; `exact` when absent. Values of type json stay as they are. */
+  readonly numbers?: 'exact' | 'string';
 }
 
 export interface JsonColumn {
@@ -42,7 +44,10 @@ export class ColumnJsonEncoder {
     const { type } = present(table.columns[column], `column ${column} of ${table.topic}`);
     this.#table = table;
     this.#column = column;
-    this.#plan = compileValue(type, options.singleLine ?? false);
+    this.#plan = compileValue(type, {
+      singleLine: options.singleLine ?? false,
+      quoteNumbers: options.numbers === 'string',
+    });
     this.#strict = options.poison !== 'text';
   }
 

@@ -76,6 +76,30 @@ describe('JSON of rows', () => {
     );
   });
 
+  it('keeps numbers that a double would round in quotes where that is asked for, and only these', () => {
+    const encoder = rowJsonEncoder(tableOf({ n: scalar('numeric'), a: arrayOf(scalar('int8')) }), {
+      numbers: 'string',
+    });
+    const written = (n: string, a = '{}'): unknown => JSON.parse(encoder.stringify(packRow([n, a]), 0));
+    expect(written('9007199254740993', '{1,9007199254740993}')).toEqual({
+      n: '9007199254740993',
+      a: [1, '9007199254740993'],
+    });
+    expect(written('-9007199254740991')).toEqual({ n: -9_007_199_254_740_991, a: [] });
+    expect(written('12345678901234.567')).toEqual({ n: '12345678901234.567', a: [] });
+    const decimals = fc.tuple(fc.boolean(), fc.bigInt({ min: 0n, max: 10n ** 20n }), fc.nat({ max: 20 }));
+    fc.assert(
+      fc.property(decimals, ([negative, digits, scale]) => {
+        const whole = String(digits).padStart(scale + 1, '0');
+        const point = whole.length - scale;
+        const text = `${negative ? '-' : ''}${whole.slice(0, point)}${scale > 0 ? `.${whole.slice(point)}` : ''}`;
+        const { n } = written(text) as { n: string | number };
+        if (typeof n === 'string') expect([n, digits > 10n ** 15n]).toEqual([text, true]);
+        else expect(significant(Math.abs(n).toExponential().replace(/e.*/, ''))).toBe(significant(String(digits)));
+      }),
+    );
+  });
+
   it('is one line where lines are asked for, and the same document', () => {
     const line = rowJsonEncoder(orders, { singleLine: true }).stringify(order, 0);
     expect(line).toBe(orderJson.replace('\r\n', '  '));
@@ -183,3 +207,8 @@ describe('a value without a JSON', () => {
     );
   });
 });
+
+/** The digits of a number without the zeros at its end, wherever its point is. */
+function significant(text: string): string {
+  return text.replace('.', '').replace(/0+$/, '');
+}
