@@ -41,10 +41,14 @@ export async function waitForSink(pipeline: Pipeline, request: WaitRequest): Pro
   const { clock } = pipeline;
   const startedMs = clock.monotonic();
   const deadlineMs = request.timeoutMs === undefined ? Number.POSITIVE_INFINITY : startedMs + request.timeoutMs;
-  const targets = await targetsOf(pipeline, request, deadlineMs);
+  const asked = await targetsOf(pipeline, request, deadlineMs);
   let nudgedMs = request.position === 'now' ? startedMs : Number.NEGATIVE_INFINITY;
   for (;;) {
     const sink = pipeline.sinkReport(request.sink);
+    const { sources } = pipeline.sink(request.sink);
+    // Which sources feed a view is known only when it has been bound.
+    const targets = asked.filter(({ source }) => sources.includes(source));
+    if (targets.length === 0 && asked[0] !== undefined) throw notFedBy(asked[0].source.name, request.sink, sources);
     if (sink.position !== null && sink.consistent && targets.every((target) => isReached(target, sink.position))) {
       return { sink: sink.name, position: sink.position, waited_ms: Math.round(clock.monotonic() - startedMs) };
     }
@@ -74,9 +78,7 @@ async function targetsOf(pipeline: Pipeline, request: WaitRequest, deadlineMs: n
   if (request.source !== undefined) {
     const source = pipeline.source(request.source);
     if (!sources.includes(source)) {
-      throw new TidemarkError('SOURCE_UNKNOWN', `source '${request.source}' does not feed sink '${request.sink}'`, {
-        hint: `It is fed by ${names}.`,
-      });
+      throw notFedBy(request.source, request.sink, sources);
     }
     chosen = [source];
   } else if (sources.length > 1 && request.position !== 'now') {
@@ -87,6 +89,12 @@ async function targetsOf(pipeline: Pipeline, request: WaitRequest, deadlineMs: n
   return Promise.all(
     chosen.map(async (source) => ({ source, wanted: await wantedPosition(source, request, deadlineMs, pipeline) })),
   );
+}
+
+function notFedBy(source: string, sink: string, sources: readonly SourceUnit[]): TidemarkError {
+  return new TidemarkError('SOURCE_UNKNOWN', `source '${source}' does not feed sink '${sink}'`, {
+    hint: `It is fed by ${sources.map(({ name }) => name).join(', ')}.`,
+  });
 }
 
 function isReached({ source, wanted }: Target, held: SinkPosition | null): boolean {
