@@ -59,6 +59,11 @@ export type PipelineEvent =
     }
   | { readonly type: 'sink.failed'; readonly sink: string; readonly error: TidemarkError }
   | { readonly type: 'sink.recovered'; readonly sink: string }
+  /** A write has been under way for too long; it may end yet. */
+  | { readonly type: 'sink.stalled'; readonly sink: string; readonly error: TidemarkError }
+  /** Somebody stopped the sink, or let it go on. */
+  | { readonly type: 'sink.paused'; readonly sink: string; readonly paused: boolean }
+  | { readonly type: 'sink.rebuild'; readonly sink: string; readonly state: 'started' | 'done' }
   | { readonly type: 'sink.consistent'; readonly sink: string; readonly seq: number; readonly position: string }
   | {
       readonly type: 'sink.applied';

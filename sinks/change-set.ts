@@ -16,6 +16,8 @@ export class ChangeSet {
   /** Changes seen since `resetCounts`, before folding. */
   upserts = 0;
   deletes = 0;
+  /** Changes seen since `clear`, before folding. */
+  seen = 0;
   #buffers: Buffer[] = [];
   #buffer = new Int32Array(256);
   #offset = new Float64Array(256);
@@ -35,6 +37,7 @@ export class ChangeSet {
    */
   add(cursor: ChangeCursor, seq: number, fold: boolean, ordered: boolean): void {
     const { schemaId } = cursor;
+    this.seen++;
     if (cursor.hasAfter) {
       this.upserts++;
       if (schemaId !== this.schemaId && (ordered || schemaId > this.schemaId)) this.schemaId = schemaId;
@@ -75,6 +78,7 @@ export class ChangeSet {
   clear(): void {
     if (this.#hashed > 0) this.#slots.fill(0);
     this.count = 0;
+    this.seen = 0;
     this.#hashed = 0;
     this.schemaId = 0;
     this.deleteSchemaId = 0;

@@ -1,7 +1,6 @@
 import { resolve } from 'node:path';
 import { present } from '../base/assert.ts';
 import { TidemarkError } from '../base/errors.ts';
-import { DeadLetters } from './dead-letters.ts';
 import type { TargetClasses } from './load-targets.ts';
 import { FeedFile } from './ndjson/feed-file.ts';
 import { FeedPipe } from './ndjson/feed-pipe.ts';
@@ -29,9 +28,7 @@ export function createSinkGroups(
     targets.set(place, [...(targets.get(place) ?? []), sink]);
   }
   return [...targets.values()].map((members) => {
-    const sinks = members.map(
-      (member) => new Sink(member, new DeadLetters(deps.files, deps.directory, member.name), deps.log),
-    );
+    const sinks = members.map((member) => new Sink(member, deps));
     return new SinkGroup(sinks, targetOf(members, deps, classes), deps);
   });
 }

@@ -30,9 +30,12 @@ export class DeadLetters {
   readonly #path: string;
   readonly #directory: string;
   #letters = new Map<string, DeadLetter>();
-  readonly #rows = new Set<string>();
+  /** The identities of each row's letters. */
+  readonly #rows = new Map<string, string[]>();
   #file: File | null = null;
   #size = 0;
+  /** The end of what is being done to the file: letters are let go by command while others come. */
+  #last: Promise<void> = Promise.resolve();
 
   constructor(files: Files, directory: string, sink: string) {
     this.#files = files;
@@ -44,12 +47,17 @@ export class DeadLetters {
     return this.#letters.size;
   }
 
+  /** In the order in which they came. */
   list(): DeadLetter[] {
     return [...this.#letters.values()];
   }
 
   async load(): Promise<void> {
-    await this.close();
+    return this.#inTurn(async () => this.#load());
+  }
+
+  async #load(): Promise<void> {
+    await this.#close();
     this.#letters = new Map();
     this.#rows.clear();
     if (!(await this.#files.exists(this.#path))) return;
@@ -70,12 +78,13 @@ export class DeadLetters {
 
   #take(entry: DeadLetter | Settled): void {
     if ('settled' in entry) {
+      for (const id of this.#rows.get(entry.settled) ?? []) this.#letters.delete(id);
       this.#rows.delete(entry.settled);
-      for (const [id, { row }] of this.#letters) if (row === entry.settled) this.#letters.delete(id);
-    } else {
-      this.#letters.set(identity(entry), entry);
-      this.#rows.add(entry.row);
+      return;
     }
+    const id = identity(entry);
+    if (!this.#letters.has(id)) this.#rows.set(entry.row, [...(this.#rows.get(entry.row) ?? []), id]);
+    this.#letters.set(id, entry);
   }
 
   /** Whether there is a letter of that row. */
@@ -85,25 +94,44 @@ export class DeadLetters {
 
   /** Forgets the letters of the settled rows, then adds the others. Returns once that survives a crash. */
   async update(letters: readonly DeadLetter[], settledRows: readonly string[]): Promise<void> {
-    const fresh = letters.filter((letter) => !this.#letters.has(identity(letter)));
+    return this.#inTurn(async () => this.#update(letters, settledRows));
+  }
+
+  async #update(letters: readonly DeadLetter[], settledRows: readonly string[]): Promise<void> {
+    const settling = new Set(settledRows);
+    const fresh = letters.filter((letter) => settling.has(letter.row) || !this.#letters.has(identity(letter)));
     const entries: (DeadLetter | Settled)[] = [...settledRows.map((settled) => ({ settled })), ...fresh];
     if (entries.length === 0) return;
     if (this.#file === null) {
       await this.#files.makeDirectory(this.#directory);
       await this.#files.syncDirectory(dirname(this.#directory));
     }
-    const file = this.#file ?? (await this.#open('create'));
+    const file = this.#file ?? (await this.#open((await this.#files.exists(this.#path)) ? 'write' : 'create'));
     const lines = Buffer.from(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
     await file.write(lines, this.#size);
     await file.sync();
     await this.#files.syncDirectory(this.#directory);
     this.#size += lines.length;
     for (const entry of entries) this.#take(entry);
+    if (this.#letters.size > 0) return;
+    // Nothing of it says anything any more; a crash before this is durable leaves lines that cancel each other.
+    await file.truncate(0);
+    this.#size = 0;
   }
 
   async close(): Promise<void> {
+    return this.#inTurn(async () => this.#close());
+  }
+
+  async #close(): Promise<void> {
     await this.#file?.close();
     this.#file = null;
+  }
+
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined);
+    return done;
   }
 
   async #open(mode: 'write' | 'create'): Promise<File> {

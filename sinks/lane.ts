@@ -1,13 +1,10 @@
-import { present } from '../base/assert.ts';
-import { TidemarkError, isTidemarkError, messageOf } from '../base/errors.ts';
+import { TidemarkError, isTidemarkError } from '../base/errors.ts';
 import { ChangeCursor } from '../model/change.ts';
-import { keyColumns, rowJsonEncoder } from '../model/json.ts';
 import { cursorName } from './cursors.ts';
 import type { LogReader, Piece, ReadBatch } from '../model/log.ts';
 import { ChangeSet } from './change-set.ts';
-import type { DeadLetter } from './dead-letters.ts';
-import type { Cursor, RefusedChange, RejectedRow, Target } from './port.ts';
-import { rowName } from './row-name.ts';
+import { OpenLetters } from './open-letters.ts';
+import type { Cursor, RejectedRow, Target } from './port.ts';
 import type { Sink, SinkDependencies } from './sink.ts';
 import { isUnfit } from './unfit.ts';
 
@@ -37,9 +34,7 @@ export class Lane {
   readonly #setOfSchema = new Map<number, ChangeSet | null>();
   /** The target has changes of a transaction whose end it was not told. */
   #unended = false;
-  /** Rows that the open write could not take, and rows whose dead letters it has made good; both kept when it is committed. */
-  #letters: DeadLetter[] = [];
-  #settled: { readonly sink: string; readonly row: string }[] = [];
+  readonly #letters: OpenLetters;
   /** Changes collected last came in the order of their commits. */
   #ordered = true;
   /** The position of the next lane on the stream, if there is one ahead. */
@@ -55,6 +50,7 @@ export class Lane {
     this.cursor = cursor;
     this.#target = target;
     this.#deps = deps;
+    this.#letters = new OpenLetters(deps);
     for (const { topic } of sinks) if (!this.#sets.has(topic)) this.#sets.set(topic, new ChangeSet(topic));
     this.#persistedAt = deps.clock.monotonic();
   }
@@ -98,6 +94,18 @@ export class Lane {
     if (!this.#dirty || this.writing || this.sinks.some(({ rebuildDue }) => rebuildDue)) return;
     await this.#target.begin();
     this.writing = true;
+    await this.#commit(this.cursor);
+  }
+
+  /**
+   * Writes rows of a sink as they are at the lane's position, in a commit of their own, which leaves the position where it is. What the
+   * target rejects again stays a dead letter; those of the other rows are settled.
+   */
+  async rewrite(sink: Sink, rows: ChangeSet): Promise<void> {
+    await this.#begin();
+    if (rows.schemaId > sink.schemaId) await this.#reshape(sink, rows.schemaId);
+    await this.#apply(sink, rows, 0, rows.count);
+    await this.#target.endTransaction?.([sink.name], this.cursor);
     await this.#commit(this.cursor);
   }
 
@@ -149,6 +157,7 @@ export class Lane {
           await this.#reshape(sink, set.schemaId === 0 && sink.schemaId === 0 ? set.deleteSchemaId : set.schemaId);
         }
         await this.#apply(sink, set, 0, set.count);
+        if (sink.rebuilding) sink.rebuiltFrom += set.seen;
       }
       set.clear();
     }
@@ -173,6 +182,8 @@ export class Lane {
   async #beginRebuild(sink: Sink): Promise<void> {
     await this.#target.beginRebuild(sink.name);
     sink.rebuildDue = false;
+    sink.building = true;
+    sink.rebuiltFrom = 0;
     sink.schemaId = 0;
     // Where everything may be seen as it comes, and there is nothing older to keep, the copy is shown from its first row on.
     sink.rebuilding = sink.options.start === 'consistent' || sink.visible !== null;
@@ -198,65 +209,16 @@ export class Lane {
       rejected = await this.#target.apply(sink.name, set, from, to);
     } catch (error) {
       if (!isTidemarkError(error, 'ROW_REJECTED')) throw error;
-      if (to - from === 1) return this.#reject(sink, set, from, error);
+      if (to - from === 1) return this.#letters.reject(sink, set, from, this.cursor.epoch, error);
       const middle = (from + to) >>> 1;
       await this.#apply(sink, set, from, middle);
       await this.#apply(sink, set, middle, to);
       return;
     }
-    this.#settle(sink, set, from, to);
+    this.#letters.settle(sink, set, from, to);
     for (const { index, reason } of rejected) {
-      this.#reject(sink, set, index, new TidemarkError('ROW_REJECTED', reason, { place: { sink: sink.name } }));
-    }
-  }
-
-  /** A dead letter is of no concern any more once a later change of its key has been written. */
-  #settle(sink: Sink, set: ChangeSet, from: number, to: number): void {
-    if (sink.deadLetters.count === 0 && this.#letters.length === 0) return;
-    for (let index = from; index < to; index++) {
-      set.locate(index, this.#record);
-      const row = rowName(this.#record);
-      this.#letters = this.#letters.filter((letter) => letter.sink !== sink.name || letter.row !== row);
-      if (sink.deadLetters.concerns(row)) this.#settled.push({ sink: sink.name, row });
-    }
-  }
-
-  /** The key of the record found last, as JSON; its whole row where the table has no key. */
-  #keyOfRecord(): string {
-    const { schemaId, bytes, hasAfter, afterStart, beforeStart } = this.#record;
-    const table = present(this.#deps.log.table(schemaId), `table ${schemaId}`);
-    const columns = table.key.length > 0 ? { columns: keyColumns(table) } : {};
-    const encoder = rowJsonEncoder(table, { ...columns, poison: 'text', singleLine: true });
-    return encoder.stringify(bytes, hasAfter ? afterStart : beforeStart);
-  }
-
-  #reject(sink: Sink, set: ChangeSet, index: number, cause: TidemarkError): void {
-    set.locate(index, this.#record);
-    const key = this.#keyOfRecord();
-    if (this.#deps.onError === 'stop') throw stopped(sink, key, cause);
-    this.#letters.push({
-      sink: sink.name,
-      topic: set.topic,
-      row: rowName(this.#record),
-      key,
-      epoch: this.cursor.epoch,
-      seq: set.seqAt(index),
-      reason: messageOf(cause),
-      atMs: this.#deps.clock.now(),
-    });
-  }
-
-  /** What a target that gathers changes could not get rid of. */
-  #keepRefused(refused: readonly RefusedChange[]): void {
-    for (const { sink: name, reason, ...change } of refused) {
-      const sink = present(
-        this.sinks.find((each) => each.name === name),
-        `sink ${name}`,
-      );
-      const cause = new TidemarkError('ROW_REJECTED', reason, { place: { sink: name } });
-      if (this.#deps.onError === 'stop') throw stopped(sink, change.key, cause);
-      const { epoch } = this.cursor;
-      this.#letters.push({ ...change, sink: name, topic: sink.topic, epoch, reason, atMs: this.#deps.clock.now() });
+      const cause = new TidemarkError('ROW_REJECTED', reason, { place: { sink: sink.name } });
+      this.#letters.reject(sink, set, index, this.cursor.epoch, cause);
     }
   }
 
@@ -294,35 +256,32 @@ export class Lane {
       await this.#target.commitRebuild(sink.name);
       swapped.push(sink);
     }
-    if (this.#target.flush) this.#keepRefused(await this.#target.flush(cursor));
-    await this.#keepLetters();
+    if (this.#target.flush) this.#letters.refuse(this.sinks, await this.#target.flush(cursor), cursor.epoch);
+    // Dead letters are on disk before the cursor passes their rows.
+    await this.#letters.keep(this.sinks);
     await this.#target.commit(this.#names(), cursor);
     this.writing = false;
     this.cursor = cursor;
     this.#dirty = false;
     this.#persistedAt = this.#deps.clock.monotonic();
     for (const sink of swapped) sink.rebuilding = false;
+    for (const sink of this.sinks) await this.#fulfil(sink);
     this.#tell();
     this.#reportApplied();
   }
 
-  #names(): string[] {
-    return this.sinks.map(({ name }) => name);
+  /** A rebuild that was asked for is over once readers see it. */
+  async #fulfil(sink: Sink): Promise<void> {
+    if (!sink.building || sink.rebuilding) return;
+    sink.building = false;
+    sink.rebuiltFrom = 0;
+    if (!sink.wishes.rebuild) return;
+    await sink.wishes.change({ rebuild: false });
+    this.#deps.report({ type: 'sink.rebuild', sink: sink.name, state: 'done' });
   }
 
-  /** Dead letters are on disk before the cursor passes their rows. */
-  async #keepLetters(): Promise<void> {
-    if (this.#letters.length === 0 && this.#settled.length === 0) return;
-    for (const sink of this.sinks) {
-      const letters = this.#letters.filter((letter) => letter.sink === sink.name);
-      const settled = this.#settled.filter((each) => each.sink === sink.name).map(({ row }) => row);
-      await sink.deadLetters.update(letters, settled);
-      for (const { key, reason } of letters) {
-        this.#deps.report({ type: 'sink.dead_letter', sink: sink.name, key, reason });
-      }
-    }
-    this.#letters = [];
-    this.#settled = [];
+  #names(): string[] {
+    return this.sinks.map(({ name }) => name);
   }
 
   #tell(): void {
@@ -353,12 +312,4 @@ export class Lane {
 /** Whether the batch has a net transaction that ends behind the limit and cannot be cut there. */
 function netBeyond(batch: ReadBatch, limit: Cursor): boolean {
   return batch.pieces.some((piece) => piece.kind !== 'transaction' && piece.seq > limit.seq);
-}
-
-function stopped(sink: Sink, key: string, cause: TidemarkError): TidemarkError {
-  return new TidemarkError('SINK_STOPPED', `Sink '${sink.name}' cannot take the row ${key}: ${cause.message}`, {
-    hint: 'Correct the row at its source, or set on_error: dead_letter to set such rows aside.',
-    place: { sink: sink.name, table: sink.topic },
-    cause,
-  });
 }

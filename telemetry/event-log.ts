@@ -69,6 +69,15 @@ function logSinkEvent(logger: Logger, event: Extract<PipelineEvent, { sink: stri
     case 'sink.recovered':
       logger.info({ sink: event.sink }, 'sink recovered');
       return;
+    case 'sink.stalled':
+      logger.warn({ sink: event.sink, ...errorFields(event.error) }, event.error.message);
+      return;
+    case 'sink.paused':
+      logger.info({ sink: event.sink }, event.paused ? 'sink paused' : 'sink resumed');
+      return;
+    case 'sink.rebuild':
+      logger.info({ sink: event.sink }, `rebuild of a sink ${event.state}`);
+      return;
     case 'sink.consistent':
       logger.info({ sink: event.sink, seq: event.seq, position: event.position }, 'sink is consistent');
       return;

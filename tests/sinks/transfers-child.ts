@@ -11,7 +11,6 @@ import { ChangeCursor } from '../../model/change.ts';
 import type { Log } from '../../model/log.ts';
 import { unpackRow } from '../../model/row.ts';
 import type { ChangeSet } from '../../sinks/change-set.ts';
-import { DeadLetters } from '../../sinks/dead-letters.ts';
 import type { SqliteSinkOptions } from '../../sinks/options.ts';
 import { noneRejected } from '../../sinks/port.ts';
 import type { Cursor, RejectedRow, SinkShape, SinkState, Target } from '../../sinks/port.ts';
@@ -129,7 +128,7 @@ const deps = {
   onError: 'stop',
 } as const;
 const sqlite = new SqliteTarget(options, deps);
-const sinks = options.map((option) => new Sink(option, new DeadLetters(systemFiles, deps.directory, option.name), log));
+const sinks = options.map((option) => new Sink(option, deps));
 const group = new SinkGroup(sinks, mode === 'torn' ? new TornTarget(sqlite) : sqlite, deps);
 void group.run(new AbortController().signal);
 process.send?.('running');
