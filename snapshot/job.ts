@@ -116,6 +116,11 @@ export function loadJob(topic: string, text: string, startedMs: number): Job {
   return job;
 }
 
+/** Whether anything would be missing without the job, but for keys that are read one by one. */
+export function hasWork(job: Job): boolean {
+  return job.ranges === null || job.ranges.length > 0 || job.ghostsBefore !== 0;
+}
+
 /** Starts a range again from what is published, discarding what was read since. */
 export function rewind(range: RangeTask): void {
   range.readAfter = range.after;

@@ -26,7 +26,9 @@ export interface Chunk {
   readonly high: string;
   /** Records with op read, in pieces of bounded size. */
   readonly batches: readonly ChangeBatch[];
-  /** Called when nobody looks at `batches` any more, so that their memory can be used again; not called for chunks that are dropped. */
+  /** What `batches` take in memory. */
+  readonly bytes: number;
+  /** Called when nobody looks at `batches` any more, so that their memory can be used again. */
   readonly release?: () => void;
   readonly rows: number;
   /** Where the chunk ends within the range asked for; null when it reached the range's end. */

@@ -1,9 +1,10 @@
 import { isTidemarkError } from '../base/errors.ts';
 import { backoffMs } from '../base/retry.ts';
 import type { SnapshotStatus } from '../model/source.ts';
+import { InFlight } from './in-flight.ts';
 import { IncompleteKeys } from './incomplete.ts';
 import type { Job } from './job.ts';
-import { loadJob, newJob, rangeTask, rewind, storeJob } from './job.ts';
+import { hasWork, loadJob, newJob, rangeTask, rewind, storeJob } from './job.ts';
 import type { ReadTask, SnapshotOptions, Task, WaitingChunk } from './options.ts';
 import type { Chunk, ChunkRequest } from './port.ts';
 import { Publisher } from './publisher.ts';
@@ -25,6 +26,7 @@ export class Snapshotter {
   readonly #options: SnapshotOptions;
   readonly #publisher: Publisher;
   #waiting: WaitingChunk[] = [];
+  readonly #inFlight = new InFlight();
   #waitingFor: string | null = null;
   #wake: PromiseWithResolvers<void> = Promise.withResolvers<void>();
 
@@ -182,7 +184,7 @@ export class Snapshotter {
 
   /** The stream has come to `position` and no transaction is open: publishes what is due. */
   async reached(position: string, timeMs: number): Promise<void> {
-    const { order, window } = this.#options;
+    const { order } = this.#options;
     await this.drawBoundaries();
     const late: WaitingChunk[] = [];
     for (const waiting of this.#waiting.splice(0)) {
@@ -193,12 +195,11 @@ export class Snapshotter {
       const { task } = waiting;
       const current = this.jobs.get(task.job.topic) === task.job;
       if (!current || (task.kind === 'range' && waiting.attempt !== task.range.attempt)) {
-        window.close(waiting.read);
+        this.#drop(waiting);
         continue;
       }
       await this.#publisher.publish(waiting, position, timeMs);
-      waiting.chunk.release?.();
-      window.close(waiting.read);
+      this.#drop(waiting);
     }
     this.#waiting.push(...late);
     for (const job of this.jobs.values()) {
@@ -219,7 +220,7 @@ export class Snapshotter {
       await Promise.all(Array.from({ length: this.#options.parallel }, async () => this.#work(signal)));
     } finally {
       signal.removeEventListener('abort', stop);
-      for (const { read } of this.#waiting.splice(0)) this.#options.window.close(read);
+      for (const waiting of this.#waiting.splice(0)) this.#drop(waiting);
       for (const job of this.jobs.values()) {
         job.wholeRead = false;
         job.ranges?.forEach(rewind);
@@ -273,7 +274,8 @@ export class Snapshotter {
     if (!(await this.#passBarrier(job, signal))) return;
     const attempt = task.kind === 'range' ? task.range.attempt : 0;
     const read = window.open();
-    let chunk: Chunk;
+    let chunk: Chunk | null = null;
+    this.#inFlight.readBegins();
     try {
       const request = this.#request(task);
       chunk =
@@ -283,10 +285,13 @@ export class Snapshotter {
     } catch (error) {
       window.close(read);
       throw error;
+    } finally {
+      this.#inFlight.readEnds(chunk?.bytes ?? 0);
     }
+    const waiting = { task, attempt, chunk, read };
     const current = this.jobs.get(job.topic) === job && (task.kind !== 'range' || task.range.attempt === attempt);
     if (!current || signal.aborted) {
-      window.close(read);
+      this.#drop(waiting);
       return;
     }
     read.low = chunk.low;
@@ -297,7 +302,7 @@ export class Snapshotter {
       task.range.waiting++;
     }
     if (task.kind === 'whole') job.wholeRead = true;
-    this.#waiting.push({ task, attempt, chunk, read });
+    this.#waiting.push(waiting);
     nudge(chunk.high);
   }
 
@@ -331,7 +336,7 @@ export class Snapshotter {
   /** Something to do, or null at the moment. Two workers must not be given the same: mark it before anything is awaited. */
   #nextTask(): Task | null {
     const { parallel } = this.#options;
-    if (this.#waiting.length >= parallel) return null;
+    if (this.#waiting.length >= parallel || !this.#inFlight.hasRoom) return null;
     for (const job of this.jobs.values()) {
       if (!job.planned || job.ghostsBefore === null) continue;
       if (job.keyless && job.ranges === null) {
@@ -368,24 +373,25 @@ export class Snapshotter {
   }
 
   #discard(job: Job): void {
-    const { window } = this.#options;
     this.#waiting = this.#waiting.filter((waiting) => {
       if (waiting.task.job !== job) return true;
-      window.close(waiting.read);
+      this.#drop(waiting);
       return false;
     });
     for (const range of job.ranges ?? []) range.attempt++;
+  }
+
+  /** A chunk is published, or never will be. */
+  #drop({ chunk, read }: WaitingChunk): void {
+    chunk.release?.();
+    this.#inFlight.release(chunk.bytes);
+    this.#options.window.close(read);
   }
 
   #wakeUp(): void {
     this.#wake.resolve();
     this.#wake = Promise.withResolvers<void>();
   }
-}
-
-/** Whether anything would be missing without the job, but for keys that are read one by one. */
-function hasWork(job: Job): boolean {
-  return job.ranges === null || job.ranges.length > 0 || job.ghostsBefore !== 0;
 }
 
 function setBusy(task: Task, busy: boolean): void {

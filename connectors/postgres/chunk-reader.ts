@@ -93,7 +93,7 @@ export class PostgresChunkReader implements ChunkReader {
       const [now] = await query(fingerprintQuery(relation.oid));
       const high = formatLsn(await insertPosition(query, server()));
       const stable = now?.['fingerprint'] === fingerprint;
-      return { table: relation.table, low, high, batches: [], rows: packer.rows, lastKey: null, stable };
+      return { table: relation.table, low, high, batches: [], bytes: 0, rows: packer.rows, lastKey: null, stable };
     } catch (error) {
       throw asTableError(sourceError(error, target.name), request.topic);
     } finally {
@@ -174,6 +174,7 @@ export class PostgresChunkReader implements ChunkReader {
       low,
       high: formatLsn(withoutPageHeader(parseLsn(now.lsn), server())),
       batches: collected.batches,
+      bytes: collected.memoryBytes,
       release: collected.release,
       rows: collected.rows,
       lastKey: whole ? null : collected.lastKey,
@@ -237,7 +238,8 @@ export class PostgresChunkReader implements ChunkReader {
       // Nothing is being read, so that nothing is read soon: the memory goes back.
       if (this.#reading === 0) this.#pieces.clear();
     };
-    return { batches, rows: packer.rows, bytes: packer.bytes, lastKey: packer.lastKey(), cut, release };
+    const { rows, bytes, memoryBytes } = packer;
+    return { batches, memoryBytes, rows, bytes, lastKey: packer.lastKey(), cut, release };
   }
 }
 
@@ -251,6 +253,7 @@ async function endOfRead(query: Query, relation: Relation): Promise<{ lsn: strin
 
 interface CollectedRows {
   readonly batches: ChangeBatch[];
+  readonly memoryBytes: number;
   readonly rows: number;
   readonly bytes: number;
   readonly lastKey: readonly string[] | null;

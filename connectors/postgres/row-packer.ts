@@ -1,3 +1,4 @@
+import { freeBuffer } from '../../base/free-buffer.ts';
 import type { ChangeBatch } from '../../model/change.ts';
 import { ChangeWriter, flagAfter, opRead } from '../../model/change.ts';
 import type { KeyEncoding } from '../../model/key.ts';
@@ -11,6 +12,9 @@ import type { Relation } from './relations.ts';
 const pieceBytes = 256 * 1024;
 const writerBytes = pieceBytes + 16 * 1024;
 
+/** Buffers kept for use again: as many as the chunks in flight have (snapshot/in-flight.ts). */
+const pooledMax = 30;
+
 /** Buffers of pieces, used again: fresh ones cost page faults, and the old ones pile up until the collector comes. */
 export class PiecePool {
   readonly #writers: ChangeWriter[] = [];
@@ -21,13 +25,16 @@ export class PiecePool {
 
   /** Its batch may be written over from now on. One that has grown for a huge row is let go. */
   give(writer: ChangeWriter): void {
-    if (writer.buffer.length > writerBytes) return;
+    if (writer.buffer.length > writerBytes || this.#writers.length >= pooledMax) {
+      freeBuffer(writer.buffer);
+      return;
+    }
     writer.reset();
     this.#writers.push(writer);
   }
 
   clear(): void {
-    this.#writers.length = 0;
+    for (const { buffer } of this.#writers.splice(0)) freeBuffer(buffer);
   }
 }
 
@@ -101,6 +108,11 @@ export class RowPacker {
   /** All pieces; valid until `release`. */
   take(): ChangeBatch[] {
     return [...this.#full, this.#changes].filter(({ count }) => count > 0).map((piece) => piece.batch());
+  }
+
+  /** What the pieces take in memory. */
+  get memoryBytes(): number {
+    return this.#full.reduce((sum, { buffer }) => sum + buffer.length, this.#changes.buffer.length);
   }
 
   /** Nobody looks at the pieces any more, and no row is added. */

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { File, Files } from '../../base/files.ts';
+import { freeBuffer } from '../../base/free-buffer.ts';
 import { opDelete } from '../../model/change.ts';
 import {
   encodeFileHead,
@@ -119,6 +120,8 @@ export class BlockWriter {
 
   async close(): Promise<void> {
     await this.#file.close();
+    freeBuffer(this.#buffer);
+    freeBuffer(this.#seqs);
   }
 
   #room(bytes: number): void {
@@ -167,6 +170,11 @@ export class BlockSource implements SortedSource {
     this.#seqAt += seqBytes;
     this.prefix = keyPrefix(this.bytes, at);
     return true;
+  }
+
+  /** Gives the memory back; of no more use afterwards. */
+  free(): void {
+    freeBuffer(this.bytes);
   }
 
   async fill(): Promise<boolean> {

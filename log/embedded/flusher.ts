@@ -2,6 +2,7 @@ import type { TidemarkError } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { File, Files } from '../../base/files.ts';
 import { replaceFile } from '../../base/files.ts';
+import { freeBuffer } from '../../base/free-buffer.ts';
 import type { Frontier } from '../../model/log.ts';
 import { frameHeader, frameHeaderBytes, kindNote, rewriteClaim, writeFrameHeader } from './format.ts';
 import type { StateChanges } from './meta.ts';
@@ -11,11 +12,8 @@ import { writeFailure } from './write-failure.ts';
 
 /** Size of the buffers that frames are built in. */
 export const extentBytes = 1024 * 1024 + 64 * 1024;
-/**
- * Buffers kept for use again: as many as wait and are being written when two chunks of a snapshot come at once. What is not kept is
- * garbage that the collector lets grow to 60 MB.
- */
-const poolMax = 6;
+/** Buffers kept for use again while there is work: what may wait, be written and be built in, none of them quite full. */
+const poolMax = 5;
 /** While a sync is under way, writing goes on once this much waits. */
 const overlapBytes = 1024 * 1024;
 /** How long a stream is idle before it notes how far its file is on disk. */
@@ -63,6 +61,8 @@ export class Flusher {
   readonly items: FlushItem[] = [];
   /** Framed bytes that are not yet being written. */
   waitingBytes = 0;
+  /** Bytes being written. */
+  writingBytes = 0;
   /** Commits and marks that are durable. */
   durableTicket = 0;
   failure: TidemarkError | null = null;
@@ -83,6 +83,8 @@ export class Flusher {
   #waiters: (() => void)[] = [];
   #noted: boolean;
   #noteTimer = false;
+  /** Groups written so far: whether any was meanwhile. */
+  #groups = 0;
   #closed = false;
 
   constructor(
@@ -236,14 +238,17 @@ export class Flusher {
       bytes += item.end - item.written;
       item.written = item.end;
     }
-    // What is being written waits no more: the writer goes on framing as much again meanwhile.
+    // What is being written waits no more: the writer goes on framing meanwhile.
+    this.#groups++;
     this.waitingBytes -= bytes;
+    this.writingBytes = bytes;
     this.#wake();
     if (!this.#schemas.isDurable) await this.#schemas.durable();
     this.#noted = false;
     const [only] = buffers;
     if (buffers.length === 1 && only) await this.#file.write(only, offset);
     else if (buffers.length > 1) await this.#file.writev(buffers, offset);
+    this.writingBytes = 0;
     this.#recycle(done);
     if (!frontier) return;
     this.#writtenTicket = ticket;
@@ -263,6 +268,7 @@ export class Flusher {
       if (this.items.length === 1 || extent.written < extent.end) return;
       this.items.shift();
       if (extent.buffer.length === extentBytes && this.#pool.length < poolMax) this.#pool.push(extent.buffer);
+      else freeBuffer(extent.buffer);
     }
   }
 
@@ -280,12 +286,19 @@ export class Flusher {
   #noteLater(): void {
     if (this.#noteTimer || this.#noted || this.failure || this.#closed) return;
     this.#noteTimer = true;
+    const groups = this.#groups;
     void this.#clock
       .sleep(noteAfterMs)
       .catch(() => undefined)
       .then(() => {
         this.#noteTimer = false;
         if (this.#running || this.#closed || this.#noted || this.failure) return undefined;
+        if (this.#groups !== groups) {
+          this.#noteLater();
+          return undefined;
+        }
+        // Idle: one buffer will do for what comes next.
+        for (const buffer of this.#pool.splice(1)) freeBuffer(buffer);
         this.#running = this.#note()
           .catch((error: unknown) => this.#fail(error))
           .finally(() => {

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { File } from '../../base/files.ts';
+import { freeBuffer } from '../../base/free-buffer.ts';
 import { corrupt, frameHeader, frameHeaderBytes, readFrameHeader } from './format.ts';
 
 const blockBytesDefault = 1024 * 1024;
@@ -28,9 +29,10 @@ export class FrameReader {
   #bufferOffset: number;
   #length = 0;
 
-  /** `reuse`: views of a block become invalid with the next `fill`. */
-  constructor(source: { file: File; path: string; salt: number }, offset: number, reuse: boolean) {
+  /** `reuse`: views of a block become invalid with the next `fill`. `block`: a reader's that is done with, to go on in its buffer. */
+  constructor(source: { file: File; path: string; salt: number }, offset: number, reuse: boolean, block?: Buffer) {
     this.#file = source.file;
+    if (reuse && block) this.buffer = block;
     this.path = source.path;
     this.#salt = source.salt;
     this.#reuse = reuse;
@@ -73,24 +75,26 @@ export class FrameReader {
       if (frameHeaderBytes + this.header.bodyBytes > left) return false;
     }
     wanted = Math.min(wanted, left);
-    await this.#load(start, kept, wanted);
+    await this.#load(start, kept, wanted, bytes);
     if (this.#length < wanted) return false;
     // A frame with a damaged header is left for `next` to find.
     if (!readFrameHeader(this.buffer, 0, this.#salt, this.header)) return true;
     const whole = frameHeaderBytes + this.header.bodyBytes;
     if (whole > left) return false;
-    if (whole > wanted) await this.#load(start, wanted, whole);
+    if (whole > wanted) await this.#load(start, wanted, whole, bytes);
     return this.#length >= whole;
   }
 
-  async #load(start: number, kept: number, wanted: number): Promise<void> {
+  async #load(start: number, kept: number, wanted: number, bytes: number): Promise<void> {
     const from = start - this.#bufferOffset;
     const size = Math.max(wanted, kept);
     const isKept = this.#reuse && this.buffer.length >= size && this.buffer.length <= keptBlockBytesMax;
-    // Room for the next, slightly larger block: what is not used again is garbage that the collector leaves for long.
-    const room = this.#reuse && size < keptBlockBytesMax ? Math.min(keptBlockBytesMax, size + (size >> 2)) : size;
+    // Room for the next block too, which ends with a whole frame: memory that is not touched costs nothing.
+    const usual = Math.max(size, bytes);
+    const room = this.#reuse && usual < keptBlockBytesMax ? Math.min(keptBlockBytesMax, usual + (usual >> 2)) : size;
     const into = isKept ? this.buffer : Buffer.allocUnsafeSlow(room);
     if (kept > 0) this.buffer.copy(into, 0, from, from + kept);
+    if (this.#reuse && !isKept) freeBuffer(this.buffer);
     const read = size > kept ? await this.#file.read(into.subarray(kept, size), start + kept) : 0;
     this.buffer = into;
     this.#bufferOffset = start;
@@ -103,20 +107,28 @@ export class FrameReader {
   }
 }
 
+export const headerWindowBytes = 32 * 1024;
+
 /** Reads frame headers only, hopping over the bodies. Neighbouring headers come from one read. */
 export class HeaderReader {
   readonly header = frameHeader();
   readonly #file: File;
   readonly #path: string;
   readonly #salt: number;
-  readonly #window = Buffer.allocUnsafeSlow(32 * 1024);
+  readonly #window: Buffer;
   #windowStart = 0;
   #windowEnd = 0;
   /** Offset of the current frame. */
   offset = 0;
   nextOffset: number;
 
-  constructor(source: { file: File; path: string; salt: number }, offset: number) {
+  /** `window`: room for the headers of one read, when the caller has some. */
+  constructor(
+    source: { file: File; path: string; salt: number },
+    offset: number,
+    window: Buffer = Buffer.allocUnsafeSlow(headerWindowBytes),
+  ) {
+    this.#window = window;
     this.#file = source.file;
     this.#path = source.path;
     this.#salt = source.salt;

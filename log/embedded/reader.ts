@@ -6,7 +6,7 @@ import type { ChangeBatch } from '../../model/change.ts';
 import type { Frontier, LogReader, Piece, ReadBatch, ReadOptions } from '../../model/log.ts';
 import { BaseReader } from './base-reader.ts';
 import { corrupt, flagSnapshot, kindCommit, kindMark, kindNote, kindPiece, kindTransaction } from './format.ts';
-import { FrameReader, HeaderReader } from './frames.ts';
+import { FrameReader, HeaderReader, headerWindowBytes } from './frames.ts';
 import type { Meta } from './meta.ts';
 import { readMeta } from './meta.ts';
 import type { Segment } from './segment.ts';
@@ -27,6 +27,9 @@ export class StreamReader implements LogReader {
   #file: File | null = null;
   #base: BaseReader | null = null;
   #frames: FrameReader | null = null;
+  /** Of a reader that uses its block again: the block, while it is between two segments; and room for headers. */
+  #block: Buffer | undefined;
+  #window: Buffer | undefined;
   #reached: Frontier;
   /** What the transaction that is being handed over in pieces says in its commit. */
   #large: { meta: Meta; snapshot: boolean } | null = null;
@@ -135,7 +138,8 @@ export class StreamReader implements LogReader {
   }
 
   #framesOf(segment: Segment, file: File, offset: number): FrameReader {
-    return new FrameReader({ file, path: segment.path, salt: segment.salt }, offset, this.#options.reuse === true);
+    const place = { file, path: segment.path, salt: segment.salt };
+    return new FrameReader(place, offset, this.#options.reuse === true, this.#block);
   }
 
   async #leave(): Promise<void> {
@@ -143,6 +147,7 @@ export class StreamReader implements LogReader {
     const base = this.#base?.base;
     this.#segment = null;
     this.#base = null;
+    if (this.#options.reuse === true) this.#block = this.#frames?.buffer ?? this.#block;
     this.#frames = null;
     this.#file = null;
     await segment?.shared.release();
@@ -234,7 +239,8 @@ export class StreamReader implements LogReader {
     const { attempt } = frames.header;
     if (file) {
       const { path, offset } = frames;
-      const headers = new HeaderReader({ file, path, salt: this.#segment?.salt ?? 0 }, offset);
+      this.#window ??= Buffer.allocUnsafeSlow(headerWindowBytes);
+      const headers = new HeaderReader({ file, path, salt: this.#segment?.salt ?? 0 }, offset, this.#window);
       while (await headers.next(limit)) {
         const { header } = headers;
         if (header.attempt !== attempt) break;

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { File, Files } from '../../base/files.ts';
+import { freeBuffer } from '../../base/free-buffer.ts';
 import { changeHeaderBytes, ChangeCursor } from '../../model/change.ts';
 import { BlockSource, BlockWriter } from './block-file.ts';
 import { kindCommit, kindPiece, kindTransaction } from './format.ts';
@@ -9,11 +10,11 @@ import type { SortedSource } from './sorted-source.ts';
 import { Arena, compareKeys, keyBytesOf } from './sorted-source.ts';
 
 /** Records sorted in memory at a time; more than that goes to a run file. */
-const arenaBytesDefault = 6 * 1024 * 1024;
-const runBlockBytes = 128 * 1024;
+const arenaBytesDefault = 4 * 1024 * 1024;
+const runBlockBytes = 64 * 1024;
 /** A block with its header and meta comes in one read. */
-const runReadBytes = runBlockBytes + 32 * 1024;
-/** Runs merged at a time: bounds the memory of their blocks. */
+const runReadBytes = runBlockBytes + 16 * 1024;
+/** Runs merged at a time: bounds the memory of their blocks, about 100 KB each. */
 const fanIn = 40;
 
 export interface SortOptions {
@@ -34,6 +35,8 @@ export class ExternalSort {
   readonly #cursor = new ChangeCursor();
   #runs: Run[] = [];
   #made = 0;
+  /** What segments are read into, one after the other. */
+  #block: Buffer | undefined;
 
   constructor(options: SortOptions) {
     this.#options = options;
@@ -42,9 +45,10 @@ export class ExternalSort {
 
   /** Adds what a segment holds before `limit`, up to transaction `upToSeq`. */
   async addSegment(segment: Segment, file: File, limit: number, upToSeq: number): Promise<void> {
-    const frames = new FrameReader({ file, path: segment.path, salt: segment.salt }, segment.start, true);
+    const frames = new FrameReader({ file, path: segment.path, salt: segment.salt }, segment.start, true, this.#block);
     while (frames.nextOffset < limit) {
       if (!frames.next() && !((await frames.fill(limit)) && frames.next())) throw frames.corruption();
+      this.#block = frames.buffer;
       const { kind, seq, bodyBytes, metaBytes } = frames.header;
       if (seq > upToSeq) return;
       if (kind !== kindTransaction && kind !== kindPiece && kind !== kindCommit) continue;
@@ -66,8 +70,10 @@ export class ExternalSort {
     return [...this.#runs.map((run) => run.source()), this.#arena];
   }
 
-  /** Deletes the run files. */
+  /** Deletes the run files, and gives back the memory. */
   async close(): Promise<void> {
+    this.#arena.free();
+    if (this.#block) freeBuffer(this.#block);
     for (const run of this.#runs) await run.delete();
     this.#runs = [];
   }
@@ -116,6 +122,7 @@ class Run {
   readonly #range: { start: number; end: number };
   readonly #age: number;
   readonly #file: File;
+  #source: BlockSource | null = null;
 
   constructor(
     files: Files,
@@ -135,10 +142,12 @@ class Run {
 
   source(): SortedSource {
     const place = { file: this.#file, path: this.#path, salt: this.#salt };
-    return new BlockSource(place, this.#range, this.#age, runReadBytes);
+    this.#source = new BlockSource(place, this.#range, this.#age, runReadBytes);
+    return this.#source;
   }
 
   async delete(): Promise<void> {
+    this.#source?.free();
     await this.#file.close();
     await this.#files.remove(this.#path);
   }

@@ -1,3 +1,4 @@
+import { freeBuffer } from '../../base/free-buffer.ts';
 import type { ChangeCursor } from '../../model/change.ts';
 import { changeHeaderBytes, flagAfter, opDelete, opRead } from '../../model/change.ts';
 
@@ -80,6 +81,14 @@ export class Arena implements SortedSource {
   reset(): void {
     this.count = 0;
     this.#at = 0;
+  }
+
+  /** Of no more use afterwards. */
+  free(): void {
+    this.count = 0;
+    for (const array of [this.bytes, this.#offsets, this.#topics, this.#seqs, this.#prefixes, this.#order]) {
+      freeBuffer(array);
+    }
   }
 
   /** Adds the cursor's record: with a key, only what a compacted topic keeps of it. False when there is no room. */

@@ -23,8 +23,8 @@ import type { Stream } from './stream.ts';
 import type { TopicStats } from './topic-stats.ts';
 import { Tally } from './topic-stats.ts';
 
-/** Bytes that may wait to be written before `drained` makes the caller wait. */
-const waitingBytesMax = 4 * 1024 * 1024;
+/** Bytes that may wait and be written before `drained` makes the caller wait: while half of them are written, the rest is framed. */
+const heldBytesMax = 4 * 1024 * 1024;
 
 /** Frames transactions as they are handed over; the flusher writes them. */
 export class StreamWriter implements LogWriter {
@@ -127,7 +127,8 @@ export class StreamWriter implements LogWriter {
 
   async drained(): Promise<void> {
     this.#check();
-    while (this.#flusher.waitingBytes >= waitingBytesMax) await this.#flusher.step();
+    const flusher = this.#flusher;
+    while (flusher.waitingBytes + flusher.writingBytes >= heldBytesMax) await flusher.step();
   }
 
   async durable(): Promise<Frontier> {
