@@ -13,6 +13,7 @@ import type { Candidate, Overload } from './resolve-candidates.ts';
 import { convertTo } from './resolve-cast.ts';
 import { noFunction, noOperator, refusal } from './resolve-errors.ts';
 import { readTypeName, scalarNamed } from './resolve-names.ts';
+import { requireDistinctOrder, requireOrder } from './resolve-order.ts';
 import { compareRowValues } from './resolve-rows.ts';
 import { isUnknown } from './resolve-types.ts';
 
@@ -26,6 +27,7 @@ export function callFunction(qualified: string, args: readonly Expression[], loc
   if (special !== null) return special;
   const overloads = functionsNamed(name);
   const types = args.map(({ type }) => type);
+  requireOrder(name, types, location);
   const chosen = selectOverload(overloads, types);
   if (chosen === 'ambiguous') {
     throw new SqlError(
@@ -47,6 +49,7 @@ function specialCall(name: string, args: readonly Expression[], location: number
   if ((name === 'greatest' || name === 'least' || name === 'coalesce') && args.length > 0) {
     const type = commonType(args, name.toUpperCase(), location);
     const cast = args.map((arg) => castTo(arg, type, 'implicit', location));
+    requireOrder(name, [type], location);
     if (name === 'coalesce') return { kind: 'coalesce', args: cast, type };
     const chosen = selectOverload(
       functionsNamed(name),
@@ -84,6 +87,7 @@ export function callOperator(op: string, args: readonly Expression[], location: 
   const name = op === '!=' ? '<>' : op;
   const overloads = operatorsNamed(name).filter(({ args: parameters }) => parameters.length === args.length);
   const types = args.map(({ type }) => type);
+  requireOrder(name, types, location);
   const chosen = sameOnBothSides(overloads, types) ?? selectOverload(overloads, types);
   if (chosen === 'ambiguous') {
     throw new SqlError(
@@ -191,6 +195,8 @@ export function callAggregate(
 ): AggregateCall {
   const { name, args } = options.distinct ? { name: called, args: given } : fuseJsonArguments(called, given);
   const types = args.map(({ type }) => type);
+  requireOrder(name, types, location);
+  if (options.distinct) requireDistinctOrder(name, types, location);
   const overloads = aggregatesNamed(name);
   const chosen = selectOverload(overloads, types);
   if (chosen === null || chosen === 'ambiguous') throw noFunction(name, types, overloads, location);

@@ -1,4 +1,5 @@
-import { callOperator } from '../expressions/resolve.ts';
+import { orderHint, unorderedIn } from '../expressions/resolve-order.ts';
+import { typeName } from '../type.ts';
 import { typed } from './constants.ts';
 import { locationOf, textsOf, unsupported } from './node.ts';
 import { SqlError } from './sql-error.ts';
@@ -25,12 +26,9 @@ export function sortKey(node: Node, bind: (key: Node) => Expression): SortKey {
   return { expression, descending, nullsFirst };
 }
 
-function requireOrdering(e: Expression, location: number): void {
-  if (e.type.kind !== 'scalar') return;
-  try {
-    callOperator('<', [e, e], location);
-  } catch (error) {
-    if (!(error instanceof SqlError)) throw error;
-    throw new SqlError(`could not identify an ordering operator for type ${e.type.declared ?? e.type.name}`, location);
-  }
+function requireOrdering({ type }: Expression, location: number): void {
+  const unordered = unorderedIn(type);
+  if (unordered === null) return;
+  const what = type === unordered ? 'an ordering operator' : 'a comparison function';
+  throw new SqlError(`could not identify ${what} for type ${typeName(unordered)}`, location, orderHint(unordered));
 }

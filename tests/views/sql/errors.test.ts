@@ -53,7 +53,11 @@ const cases: readonly (readonly [sql: string, message: string, hint?: string])[]
     'could not identify an equality operator for type json',
     'Cast it to jsonb or to text.',
   ],
-  ['SELECT id FROM emp ORDER BY ^to_json(name)', 'could not identify an ordering operator for type json'],
+  [
+    'SELECT id FROM emp ORDER BY ^to_json(name)',
+    'could not identify an ordering operator for type json',
+    'Cast it to jsonb or to text.',
+  ],
   // Grouping.
   [
     'SELECT dept, ^salary FROM emp GROUP BY dept',
