@@ -56,7 +56,9 @@ export function mapArrayText(
   if (open < 0 || (bounds !== '' && !/^(\[[+-]?\d+(:[+-]?\d+)?\])+\s*=$/.test(bounds))) return undefined;
   const reading: Reading = { text, index: open, delimiters, leaf, lengths: [], leafDepth: -1 };
   const mapped = mapItems(reading, 0);
-  return mapped === undefined || text.slice(reading.index).trim() !== '' ? undefined : bounds + mapped;
+  if (mapped === undefined || text.slice(reading.index).trim() !== '') return undefined;
+  // Of several dimensions, but without an element: an empty array has none.
+  return reading.leafDepth < 0 ? '{}' : bounds + mapped;
 }
 
 interface Reading {

@@ -1,5 +1,5 @@
 import { callFunction, castTo, commonType, equality } from '../expressions/resolve.ts';
-import { and, isNull, isTrueValue, mapAll, not, nullOf } from '../plan/expressions.ts';
+import { and, isNull, isTrueValue, mapAll, not, nullOf, trueLiteral } from '../plan/expressions.ts';
 import { asCondition } from './conditions.ts';
 import { bindConstant, bindType, typed } from './constants.ts';
 import { bindOperator } from './operators.ts';
@@ -81,7 +81,7 @@ function bindBooleanTest({ arg, booltesttype }: BooleanTest, context: Expression
   }
 }
 
-/** IS NULL of a row: every field is; IS NOT NULL: no field is. */
+/** IS NULL of a row: every field is; IS NOT NULL: no field is. A field that is a row itself is NULL where there is none, whatever is in it. */
 function recordTest(row: Expression, notNull: boolean): Expression {
   if (!notNull) return isNull(row);
   // The row of a table that an outer join may leave out.
@@ -91,10 +91,15 @@ function recordTest(row: Expression, notNull: boolean): Expression {
     if (isAbsence && others.length === 0) return and([not(absent.when), recordTest(row.otherwise, notNull)]);
   }
   if (row.kind !== 'row') return callFunction('record is not null', [row], 0);
-  const tests = row.fields.map((field) => not(isNull(field)));
+  const tests = row.fields.map((field) => (field.type.kind === 'record' ? isThere(field) : not(isNull(field))));
   const [first] = tests;
   if (first === undefined) return not(isNull(row));
   return tests.length === 1 ? first : { kind: 'and', args: tests, type: boolType };
+}
+
+/** Whether there is a row at all. */
+function isThere(row: Expression): Expression {
+  return row.kind === 'row' ? trueLiteral : callFunction('record is there', [row], 0);
 }
 
 function bindCase(expression: CaseExpr, context: ExpressionContext): Expression {

@@ -1,5 +1,6 @@
 import { callFunction, callOperator, castTo } from '../expressions/resolve.ts';
-import { sqlScalar } from '../type.ts';
+import { isImplicit } from '../expressions/resolve-types.ts';
+import { sqlScalar, typeName } from '../type.ts';
 import { textOfNode, textsOf, unsupported } from './node.ts';
 import { fieldOf } from './rows.ts';
 import { columnOfTable, findColumn, findTable, missingFrom, unknownColumn, wholeRow } from './scope.ts';
@@ -78,9 +79,23 @@ function subscript(value: Expression, indices: A_Indices, context: ExpressionCon
     throw unsupported('an array slice is', location, 'Take single elements: a[1].');
   }
   const index = context.view.expression(indices.uidx, context);
-  if (value.type.kind === 'scalar' && value.type.name === 'jsonb') return callOperator('->', [value, index], location);
+  if (value.type.kind === 'scalar' && value.type.name === 'jsonb') return jsonSubscript(value, index, location);
   if (value.type.kind !== 'array') {
     throw new SqlError('cannot subscript a value that is neither an array nor jsonb', location);
   }
   return callFunction('array_subscript', [value, castTo(index, sqlScalar('int4'), 'assignment', location)], location);
+}
+
+/** Unlike `->`, a path: a text of digits names an element of an array, and a scalar has none. */
+function jsonSubscript(value: Expression, index: Expression, location: number): Expression {
+  const { type } = index;
+  const text = sqlScalar('text');
+  let step: Expression;
+  if (isImplicit(type, sqlScalar('int4')) && !isImplicit(type, text)) {
+    step = castTo(castTo(index, sqlScalar('int4'), 'implicit', location), text, 'explicit', location);
+  } else if (isImplicit(type, text)) step = castTo(index, text, 'implicit', location);
+  else
+    throw new SqlError(`subscript type ${typeName(type)} is not supported`, location, 'Cast it to integer or to text.');
+  const path: Expression = { kind: 'array', items: [step], type: { kind: 'array', element: text } };
+  return callOperator('#>', [value, path], location);
 }

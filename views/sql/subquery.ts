@@ -18,7 +18,7 @@ import type { Expression } from '../expressions/expression.ts';
 import type { Plan, PlanColumn } from '../plan/plan.ts';
 import type { Subquery } from './aggregate-sink.ts';
 import type { BoundQuery, ExpressionContext } from './context.ts';
-import type { Node, SubLink } from 'libpg-query';
+import type { Node, SelectStmt, SubLink } from 'libpg-query';
 
 /** A subquery in an expression: its value, as a column that the plan gets beside its own. */
 export function bindSubquery(link: SubLink, context: ExpressionContext): Expression {
@@ -92,7 +92,19 @@ function bindSelect(link: SubLink, context: ExpressionContext): BoundQuery {
   const select = link.subselect;
   if (select === undefined || !('SelectStmt' in select)) throw unsupported('this subquery is', link.location);
   const scope = { ...context.scope, aggregates: context.aggregates };
-  return context.view.query(select.SelectStmt, { scope, ctes: context.ctes });
+  const tree = link.subLinkType === 'EXISTS_SUBLINK' ? withColumn(select.SelectStmt) : select.SelectStmt;
+  return context.view.query(tree, { scope, ctes: context.ctes });
+}
+
+/** `EXISTS (SELECT FROM t)` asks for rows alone; they get a column. */
+function withColumn(select: SelectStmt): SelectStmt {
+  if (select.op !== undefined && select.op !== 'SETOP_NONE') {
+    const { larg, rarg } = select;
+    return { ...select, ...(larg && { larg: withColumn(larg) }), ...(rarg && { rarg: withColumn(rarg) }) };
+  }
+  if (select.targetList !== undefined || select.valuesLists !== undefined) return select;
+  const one: Node = { ResTarget: { val: { A_Const: { ival: { ival: 1 } } } } };
+  return { ...select, targetList: [one] };
 }
 
 /** Whether the subquery gives a row, as a value. */

@@ -266,10 +266,14 @@ const wholeRecord = definePolymorphic(
   { strict: false },
 );
 
+/** Of a row in a row: whether there is one, whatever its fields are. A name that no query can write. */
+const someRecord = define('record is there', ['record'], 'bool', (text: Value) => text !== null, { strict: false });
+
 export const arrayFunctions: readonly FunctionDefinition[] = [
   ...quantified,
   ...measures,
   ...elements,
   ...texts,
   wholeRecord,
+  someRecord,
 ];
