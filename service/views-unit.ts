@@ -53,6 +53,11 @@ export class ViewsUnit {
     });
   }
 
+  /** The views as the file has them. */
+  get definitions(): readonly ViewConfig[] {
+    return this.#plan.views;
+  }
+
   status(): ViewReport[] {
     const failure = errorOf(this.supervised.failure);
     const running = new Map(this.#stage?.status().map((view) => [view.name, view]));

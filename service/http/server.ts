@@ -12,6 +12,7 @@ import { addEventRoutes } from './event-routes.ts';
 import { guard, rawHeaders } from './guard.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { addPipelineRoutes } from './pipeline-routes.ts';
+import { addVerifyRoutes } from './verify-routes.ts';
 import { addViewRoutes } from './view-routes.ts';
 
 /** Requests carry a table's name and a condition, never data. */
@@ -57,6 +58,7 @@ export class HttpServer {
       ...addPipelineRoutes(server, context),
       ...addEventRoutes(server, context),
       ...addViewRoutes(server, context),
+      ...addVerifyRoutes(server, context),
     ];
     addErrorHandling(server, context, paths);
     try {

@@ -1,0 +1,95 @@
+import { ChangeCursor, ChangeWriter, flagAfter, opRead } from '../../model/change.ts';
+import type { ChangeBatch } from '../../model/change.ts';
+import type { Log } from '../../model/log.ts';
+import { ChangeSet } from '../../sinks/change-set.ts';
+import type { SinkDocument } from '../../sinks/port.ts';
+
+/** What a target gives for rows of the log when it holds them as they are (Target.expect). */
+export type Expect = (changes: ChangeSet, from: number, to: number) => readonly SinkDocument[];
+
+/** Turns records of one topic into the documents of a target. */
+export class Documents {
+  readonly topic: string;
+  readonly #expect: Expect;
+  readonly #set: ChangeSet;
+  readonly #record = new ChangeCursor();
+  readonly #writer = new ChangeWriter();
+
+  constructor(topic: string, expect: Expect) {
+    this.topic = topic;
+    this.#expect = expect;
+    this.#set = new ChangeSet(topic);
+  }
+
+  /** The documents of records that all have a row after them, in their order. */
+  ofRows(batch: ChangeBatch): readonly SinkDocument[] {
+    const record = this.#record.reset(batch.bytes);
+    this.#set.clear();
+    while (record.next()) this.#set.add(record, 0, false, false);
+    return this.#expect(this.#set, 0, this.#set.count);
+  }
+
+  /** The documents that changes are about. Of a delete only the key is right. */
+  ofChanges(batch: ChangeBatch): readonly SinkDocument[] {
+    const record = this.#record.reset(batch.bytes);
+    const writer = this.#writer;
+    writer.reset();
+    while (record.next()) {
+      const { bytes, hasAfter, schemaId } = record;
+      const row = hasAfter
+        ? bytes.subarray(record.afterStart, record.afterEnd)
+        : bytes.subarray(record.beforeStart, record.beforeEnd);
+      addRow(writer, schemaId, record.key(), row);
+    }
+    return this.ofRows(writer.batch());
+  }
+}
+
+/** Appends a row as a record with op read. */
+export function addRow(writer: ChangeWriter, schemaId: number, key: Buffer, row: Buffer): void {
+  writer.begin(opRead, flagAfter, schemaId);
+  writer.reserve(key.length + row.length);
+  writer.at += key.copy(writer.buffer, writer.at);
+  writer.endKey();
+  writer.at += row.copy(writer.buffer, writer.at);
+  writer.end();
+}
+
+/** Where the changes of a topic stand. */
+export interface ChangesOf {
+  readonly log: Log;
+  readonly stream: string;
+  readonly documents: Documents;
+}
+
+/** Those of the keys that transactions after number `fromSeq` changed, up to the newest durable one. */
+export async function changedKeys(
+  { log, stream, documents }: ChangesOf,
+  fromSeq: number,
+  keys: ReadonlyMap<string, unknown>,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const changed = new Set<string>();
+  if (keys.size === 0 || fromSeq >= log.frontier(stream).seq) return changed;
+  const reader = log.read(stream, {
+    fromSeq,
+    topics: new Set([documents.topic]),
+    follow: false,
+    reuse: true,
+    signal,
+  });
+  try {
+    for (let batch = await reader.next(); batch !== null; batch = await reader.next()) {
+      for (const { kind, changes } of batch.pieces) {
+        // It does not name what has gone.
+        if (kind === 'full') return new Set(keys.keys());
+        if (changes.count === 0) continue;
+        for (const { key } of documents.ofChanges(changes)) if (keys.has(key)) changed.add(key);
+      }
+    }
+  } finally {
+    await reader.close();
+  }
+  signal.throwIfAborted();
+  return changed;
+}

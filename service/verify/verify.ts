@@ -1,0 +1,256 @@
+import { present } from '../../base/assert.ts';
+import { TidemarkError, isTidemarkError } from '../../base/errors.ts';
+import type { Sink } from '../../sinks/sink.ts';
+import type { Pipeline } from '../pipeline.ts';
+import { waitForSink } from '../wait.ts';
+import { Tally } from './answer.ts';
+import type { TableAnswer, VerifyAnswer } from './answer.ts';
+import { Comparison } from './compare.ts';
+import type { ComparisonProgress, Difference, Sides } from './compare.ts';
+import { Documents } from './documents.ts';
+import { compareTables } from './log-tables.ts';
+import { Repairer } from './repair.ts';
+import type { Logged } from './repair.ts';
+import { logSides, sourceSides } from './sides.ts';
+import type { Compared } from './sides.ts';
+import { viewQuery } from './view-query.ts';
+import type { ViewQuery } from './view-query.ts';
+
+/** A sink that is failing or being filled is waited for so long. */
+const waitMsMax = 600_000;
+
+export interface VerifyRequest {
+  readonly sink: string;
+  /** Makes the sink hold what the log holds, where it differs; and reads tables again that differ from the log. */
+  readonly repair: boolean;
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: VerifyProgress) => void;
+}
+
+export interface VerifyProgress extends ComparisonProgress {
+  /** What is being compared: the sink, or a table with the log. */
+  readonly what: string;
+  /** Rows found to differ so far. */
+  readonly differences: number;
+}
+
+/**
+ * Compares a sink with its source, while both change (docs/verify.md). SINK_UNKNOWN; SINK_UNREADABLE where nothing can be read back;
+ * what waiting for the sink or reading the source fails with.
+ */
+export async function verifySink(pipeline: Pipeline, request: VerifyRequest): Promise<VerifyAnswer> {
+  const startedMs = pipeline.clock.monotonic();
+  const run = new Verification(pipeline, request);
+  const answer = await run.run();
+  return { ...answer, took_ms: Math.round(pipeline.clock.monotonic() - startedMs) };
+}
+
+class Verification {
+  readonly #pipeline: Pipeline;
+  readonly #request: VerifyRequest;
+  readonly #sink: Sink;
+  readonly #compared: Compared;
+  readonly #repairer: Repairer;
+  readonly #view: string | null;
+  readonly #tally = new Tally();
+  readonly #notes: string[] = [];
+  #repaired = 0;
+  #orderOnly = 0;
+  /** Keys in which the log differs from the source. */
+  readonly #inLog: string[] = [];
+  #logDiffers = 0;
+
+  constructor(pipeline: Pipeline, request: VerifyRequest) {
+    const { group: unit, view } = pipeline.sink(request.sink);
+    this.#pipeline = pipeline;
+    this.#request = request;
+    this.#view = view;
+    const group = unit.group;
+    const sink = present(
+      group?.sinks.find(({ name }) => name === request.sink),
+      `sink ${request.sink}`,
+    );
+    const target = group?.target;
+    if (group === undefined || target?.scan === undefined || target.expect === undefined) throw unreadable(sink);
+    const { scan, expect } = { scan: target.scan.bind(target), expect: target.expect.bind(target) };
+    this.#sink = sink;
+    const documents = new Documents(sink.topic, (changes, from, to) => expect(sink.name, changes, from, to));
+    this.#compared = { log: pipeline.log, stream: sink.stream, documents, scan: () => scan(sink.name) };
+    this.#repairer = new Repairer(this.#compared, group, sink.name, () => pipeline.sinkReport(sink.name).seq);
+  }
+
+  async run(): Promise<Omit<VerifyAnswer, 'took_ms'>> {
+    await this.#reached('now');
+    const query = this.#view === null ? null : await this.#viewQuery(this.#view);
+    if (query !== null) {
+      try {
+        return await this.#compare('query', this.#querySides(query), query);
+      } catch (error) {
+        // The tables can be read one by one, whatever the server has against the query.
+        if (!isTidemarkError(error, 'SOURCE_PROTOCOL')) throw error;
+        this.#notes.push(`the query of the view cannot be run at its source: ${error.message}`);
+      }
+    }
+    const sides = this.#view === null ? this.#tableSides() : null;
+    if (sides !== null) return this.#compare('table', sides, null);
+    const answer = await this.#compare('log', this.#logSides(), null);
+    return { ...answer, tables: await this.#tables() };
+  }
+
+  async #viewQuery(view: string): Promise<ViewQuery | null> {
+    const found = await viewQuery(this.#pipeline, view);
+    if (typeof found !== 'string') return found;
+    this.#notes.push(found);
+    return null;
+  }
+
+  async #compare(
+    against: VerifyAnswer['against'],
+    sides: Sides,
+    query: ViewQuery | null,
+  ): Promise<Omit<VerifyAnswer, 'took_ms'>> {
+    const comparison = new Comparison(sides, this.#request.signal, (progress) => this.#progress(progress));
+    for await (const found of comparison.differences()) await this.#take(found, comparison, against, query);
+    if (this.#request.repair && this.#inLog.length > 0) await this.#readAgain(comparison);
+    if (this.#logDiffers > 0) this.#notes.push(this.#aboutLog());
+    const { missing, extra, different } = this.#tally.keys;
+    return {
+      sink: this.#sink.name,
+      against,
+      rows: comparison.rows,
+      counts: this.#tally.counts,
+      missing,
+      extra,
+      different,
+      cut: this.#tally.cut,
+      repaired: this.#repaired,
+      log_differs: this.#logDiffers,
+      order_only: this.#orderOnly,
+      unsettled: comparison.unsettled,
+      tables: [],
+      notes: this.#notes,
+    };
+  }
+
+  /** Sees what the log says of the differences, and repairs them if that is wanted. */
+  async #take(
+    found: readonly Difference[],
+    comparison: Comparison,
+    against: VerifyAnswer['against'],
+    query: ViewQuery | null,
+  ): Promise<void> {
+    const { signal, repair } = this.#request;
+    const logged = await this.#repairer.logged(found, signal);
+    const isOrder = (difference: Difference): boolean =>
+      query?.dependsOnOrder === true &&
+      difference.sameCharacters &&
+      logged.get(difference.key)?.hash === difference.held;
+    const real = found.filter((difference) => !isOrder(difference));
+    this.#orderOnly += found.length - real.length;
+    this.#tally.add(real);
+    const inSink = real.filter((difference) => against === 'log' || isAsExpected(difference, logged));
+    this.#noteLog(real.filter((difference) => !inSink.includes(difference)));
+    if (!repair || inSink.length === 0) return;
+    await this.#repairer.repair(inSink, signal);
+    await this.#reached('now');
+    const still = await comparison.again(inSink.map(({ key }) => key));
+    this.#repaired += rowsIn(inSink) - rowsIn(still);
+  }
+
+  #noteLog(found: readonly Difference[]): void {
+    this.#logDiffers += rowsIn(found);
+    for (const { key } of found) this.#inLog.push(key);
+  }
+
+  /** Where the log differs from a table, only the table can put it right. */
+  async #readAgain(comparison: Comparison): Promise<void> {
+    const { sources } = this.#pipeline.sink(this.#sink.name);
+    const source = sources[0];
+    if (this.#view !== null || source === undefined) return;
+    await source.snapshot(this.#sink.topic);
+    await this.#reached('now');
+    const still = await comparison.again(this.#inLog);
+    this.#repaired += this.#logDiffers - rowsIn(still);
+  }
+
+  #aboutLog(): string {
+    const rows = `the log differs from the source in ${this.#logDiffers} of these rows`;
+    if (this.#view !== null) {
+      return `${rows}: repairing the sink is not enough; run 'tidemark snapshot --table' for each table of view ${this.#view}`;
+    }
+    if (this.#request.repair) return `${rows}: the table was read again`;
+    return `${rows}: repairing the sink alone is not enough; run 'tidemark snapshot --table ${this.#sink.topic}', or verify with --repair, which does`;
+  }
+
+  #tableSides(): Sides | null {
+    const source = this.#pipeline.source(this.#sink.stream);
+    const reader = source.reader();
+    if (reader === null) {
+      this.#notes.push(`source ${source.name} cannot be read again: the sink was compared with the log`);
+      return null;
+    }
+    const { topic } = this.#sink;
+    return sourceSides(this.#compared, {
+      ready: async (signal) => reader.settled(signal),
+      read: async (take, signal) => reader.readTable(topic, take, signal),
+      reached: async (position) => this.#reached(position),
+    });
+  }
+
+  #querySides({ source, query }: ViewQuery): Sides {
+    const reader = present(source.reader(), `a reader of ${source.name}`);
+    return sourceSides(this.#compared, {
+      ready: async (signal) => reader.settled(signal),
+      read: async (take, signal) => reader.readQuery(query, take, signal),
+      reached: async (position) => this.#reached(position, source.name),
+    });
+  }
+
+  #logSides(): Sides {
+    const { clock } = this.#pipeline;
+    return logSides(this.#compared, async (seq, signal) => {
+      while (this.#pipeline.sinkReport(this.#sink.name).seq < seq) {
+        await Promise.race([this.#pipeline.changed(), clock.sleep(20, signal)]);
+        signal.throwIfAborted();
+      }
+    });
+  }
+
+  /** The other half, where a sink is compared with the log: the log's tables with those of the sources. */
+  async #tables(): Promise<TableAnswer[]> {
+    if (this.#view === null) return [];
+    const { signal } = this.#request;
+    return compareTables(this.#pipeline, this.#view, signal, (table, progress) => this.#progress(progress, table));
+  }
+
+  async #reached(position: string, source?: string): Promise<void> {
+    const { sink, signal } = this.#request;
+    const request = { sink, position, timeoutMs: waitMsMax, signal };
+    await waitForSink(this.#pipeline, source === undefined ? request : { ...request, source });
+  }
+
+  #progress(progress: ComparisonProgress, what = `sink ${this.#sink.name}`): void {
+    const { missing, extra, different } = this.#tally.counts;
+    this.#request.onProgress({ ...progress, what, differences: missing + extra + different });
+  }
+}
+
+/** Whether the log holds what there should be, so that the sink alone is wrong. */
+function isAsExpected(difference: Difference, logged: ReadonlyMap<string, Logged>): boolean {
+  const { key, kind, rows, expected } = difference;
+  const held = logged.get(key);
+  if (kind === 'extra') return held === undefined || held.rows === 0;
+  if (held === undefined || held.rows < rows) return false;
+  return held.hash === expected || held.rows > 1;
+}
+
+function rowsIn(found: readonly Difference[]): number {
+  return found.reduce((sum, { rows }) => sum + rows, 0);
+}
+
+function unreadable({ name, type }: Sink): TidemarkError {
+  return new TidemarkError('SINK_UNREADABLE', `what sink '${name}' holds cannot be read back: it is of type ${type}`, {
+    hint: 'Verify a sink of another type on the same table or view; `tidemark rebuild` makes this one anew.',
+    place: { sink: name },
+  });
+}
