@@ -11,7 +11,8 @@ const restMs = 2_000;
 
 /**
  * The memory of `./tidemark run` (to a SQLite file) while one transaction, and then while one table of 10,000,000 rows × scale passes
- * through, against the same process with nothing to do. Of each the highest of all samples, 20 ms apart.
+ * through, against the same process with nothing to do: its high-water mark as the kernel keeps it, and of anonymous memory the highest
+ * of samples 20 ms apart.
  */
 export async function run(options: { scale: number }): Promise<Figure[]> {
   const rows = Math.max(1_000, Math.round(options.scale * 10_000_000));
