@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
-import { TidemarkError, isTidemarkError } from '../../base/errors.ts';
+import { isTidemarkError } from '../../base/errors.ts';
+import type { TidemarkError } from '../../base/errors.ts';
 import { redisError } from './redis-error.ts';
 import type { Script } from './scripts.ts';
 

@@ -1,5 +1,5 @@
 import { parseKeyTemplate } from '../../model/key-template.ts';
-import { ByteWriter } from '../../model/json-writer.ts';
+import type { ByteWriter } from '../../model/json-writer.ts';
 import type { DataType } from '../../model/data-type.ts';
 import type { SinkShape } from '../port.ts';
 import { unfit } from '../unfit.ts';
@@ -75,7 +75,7 @@ export function templateProblem(template: string): string | null {
   for (const [index, part] of parts.entries()) {
     if (index === 0 || index === parts.length - 1) continue;
     if (typeof part === 'string' && /^[\dA-Za-z%]|^[^ -~]/.test(part))
-      return `text between two columns begins with a sign, such as ':', and not with '${[...part][0]}'`;
+      return `text between two columns begins with a sign, such as ':', and not as '${part}' does`;
   }
   const adjacent = parts.some(
     (part, index) => typeof part !== 'string' && typeof (parts[index + 1] ?? '') !== 'string',
@@ -129,7 +129,7 @@ function formOf(
   valueOf: (column: string) => (escaped: string) => string,
 ): KeyForm {
   const escapes = escapesOf(parts);
-  const escaped = String.fromCharCode(...escapes.keys().filter((byte) => escapes[byte] === 1));
+  const escaped = String.fromCharCode(...Array.from(escapes.keys()).filter((byte) => escapes[byte] === 1));
   const texts = parts.map((part) =>
     typeof part === 'string' ? literal(part) : `(?:${valueOf(part.column ?? '')(literal(escaped))}|%NULL)`,
   );

@@ -29,6 +29,11 @@ const byWord: Readonly<Record<string, Known>> = {
     what: 'is a node of a Redis Cluster, which cannot change keys of several slots in one step',
     hint: 'Give the sink the `url` of a Redis that is not clustered.',
   },
+  CROSSSLOT: {
+    code: 'SINK_SETTING',
+    what: 'is a node of a Redis Cluster, which cannot change keys of several slots in one step',
+    hint: 'Give the sink the `url` of a Redis that is not clustered.',
+  },
   OOM: {
     code: 'SINK_FAILED',
     what: 'has no memory left (maxmemory)',

@@ -1,38 +1,365 @@
-import { TidemarkError } from '../../base/errors.ts';
+import { present } from '../../base/assert.ts';
+import { TidemarkError, isTidemarkError, messageOf } from '../../base/errors.ts';
+import { ChangeCursor } from '../../model/change.ts';
 import type { ChangeSet } from '../change-set.ts';
 import type { RedisSinkOptions } from '../options.ts';
 import { noneRejected } from '../port.ts';
 import type { Cursor, RejectedRow, SinkDocument, SinkShape, SinkState, Target } from '../port.ts';
 import type { SinkDependencies } from '../sink.ts';
+import { RedisConnection, defaultTimeouts } from './connection.ts';
+import type { RedisTimeouts } from './connection.ts';
+import { documentsExpected, documentsOf } from './documents.ts';
+import { keyFormOf, keyFormOfTemplate } from './key-form.ts';
+import type { KeyForm } from './key-form.ts';
+import { anyKeyOf, keysOf } from './keys-of-sink.ts';
+import { refuseTemplates } from './refuse-templates.ts';
+import { noCursor } from './record.ts';
+import type { SinkRecord } from './record.ts';
+import { refuseServer, serverFacts } from './server.ts';
+import { RedisSession } from './session.ts';
+import type { Chunk } from './session.ts';
+import { SinkEntry, sameColumns } from './sink-entry.ts';
 
-/** A database of a Redis server. */
+/** Bytes of rows that one commit changes at once, and that we hold. The server does nothing else for about 1 ms a megabyte. */
+const atomicBytesMax = 16 * 1024 * 1024;
+/** What nobody sees yet is sent whenever it has come to this. */
+const partBytes = 1024 * 1024;
+
+/**
+ * A database of a Redis server. Rows, deletes and cursors of a commit are one script call, so that no reader sees half of it.
+ *
+ * What is too much for one step, and the state of a rebuild, is staged in a hash of the server, where no reader looks; it is complete
+ * before the first of its rows is made visible, and the record says so: a crash in between is completed by the next `open`, without
+ * the log, and no row ever goes back to an older value.
+ */
 export class RedisTarget implements Target {
   readonly type = 'redis';
   readonly wants = 'net';
-  readonly #members: readonly RedisSinkOptions[];
+  readonly #url: string;
   readonly #deps: SinkDependencies;
+  readonly #timeouts: RedisTimeouts;
+  readonly #entries: ReadonlyMap<string, SinkEntry>;
+  readonly #atomicRows: number;
+  readonly #record = new ChangeCursor();
+  #session: RedisSession | null = null;
 
-  constructor(members: readonly RedisSinkOptions[], deps: SinkDependencies) {
-    this.#members = members;
+  constructor(members: readonly RedisSinkOptions[], deps: SinkDependencies, timeouts: RedisTimeouts = defaultTimeouts) {
+    refuseTemplates(members);
+    this.#url = members[0]?.url ?? '';
     this.#deps = deps;
+    this.#timeouts = timeouts;
+    this.#entries = new Map(members.map((member) => [member.name, new SinkEntry(member, deps.log)]));
+    this.#atomicRows = Math.min(...members.map(({ maxAtomicRows }) => maxAtomicRows));
   }
 
   async open(): Promise<ReadonlyMap<string, SinkState>> {
-    throw new TidemarkError('INTERNAL', `not written: ${this.#deps.name} ${this.#members.length}`);
+    const names = [...this.#entries.keys()];
+    const connection = await RedisConnection.open(this.#url, names[0] ?? '', this.#timeouts);
+    const { random, clock, name } = this.#deps;
+    const id = Array.from({ length: 4 }, () => Math.floor(random() * 2 ** 32).toString(16)).join('-');
+    const session = new RedisSession(connection, name, id);
+    this.#session = session;
+    refuseServer(await serverFacts(connection), connection.place.label);
+    await session.checkPermissions([...this.#entries.values()].map(({ options }) => keyFormOfTemplate(options.key)));
+    const records = await session.takeOver(names, new Date(clock.now()).toISOString());
+    const states = new Map<string, SinkState>();
+    for (const [index, entry] of [...this.#entries.values()].entries()) {
+      if (!entry.load(records[index] ?? '')) throw this.#foreignRecord(session.keys.record(entry.name));
+      if (entry.record?.state === 'sweeping' || entry.record?.state === 'moving') await this.#finish([entry]);
+      const state = entry.state();
+      if (state !== null) states.set(entry.name, state);
+    }
+    return states;
   }
-  async begin(): Promise<void> {}
-  async beginRebuild(_sink: string): Promise<void> {}
-  async reshape(_sink: string, _shape: SinkShape): Promise<void> {}
-  async apply(_sink: string, _changes: ChangeSet, _from: number, _to: number): Promise<readonly RejectedRow[]> {
-    return noneRejected;
+
+  async begin(): Promise<void> {
+    this.#open();
   }
-  async commitRebuild(_sink: string): Promise<void> {}
-  async commit(_sinks: readonly string[], _cursor: Cursor): Promise<void> {}
-  async rollback(): Promise<void> {}
-  async *scan(_sink: string): AsyncIterable<readonly SinkDocument[]> {}
-  expect(_sink: string, _changes: ChangeSet, _from: number, _to: number): readonly SinkDocument[] {
-    return [];
+
+  async beginRebuild(sink: string): Promise<void> {
+    const session = this.#open();
+    const entry = this.#entry(sink);
+    const { record } = entry;
+    const empty = entry.emptyVersion();
+    const maker = await session.makerOf(entry.options.key);
+    const found = await anyKeyOf(session.connection, this.#formsOf(entry));
+    if (found !== null && maker === null && record === null) throw this.#foreignKey(entry, found);
+    const now =
+      record === null || record.state === 'filling' ? { ...(record?.now ?? empty), cursor: noCursor } : record.now;
+    const begun: SinkRecord =
+      found === null
+        ? { state: 'filling', consistent: false, now: empty, next: null }
+        : { state: 'copying', consistent: record?.consistent ?? false, now, next: empty };
+    const chunks: Chunk[] = [
+      { kind: 'drop', target: session.keys.staged(sink) },
+      { kind: 'made', target: entry.options.key, sink },
+    ];
+    // A sink that was given another name goes on with its keys; the record of the old name would stand still.
+    if (maker !== null && !this.#entries.has(maker)) {
+      chunks.push(
+        { kind: 'drop', target: session.keys.record(maker) },
+        { kind: 'drop', target: session.keys.staged(maker) },
+      );
+    }
+    await session.write([entry.change(begun)], chunks);
+    entry.accept(begun);
+    entry.load(entry.held);
   }
-  async repair(_sink: string, _rows: ChangeSet, _extra: readonly string[]): Promise<void> {}
-  async close(): Promise<void> {}
+
+  async reshape(sink: string, shape: SinkShape): Promise<void> {
+    const entry = this.#entry(sink);
+    const wanted = entry.record?.state === 'live' ? shape : (entry.newestShape(shape) ?? shape);
+    const { shape: current } = entry;
+    if (current === null) return entry.take(wanted);
+    // Rows of older versions are written under the newest.
+    if (wanted.schemaId <= current.schemaId) return;
+    if (sameColumns(current, wanted)) return entry.take(wanted);
+    await this.#startAgain(entry);
+  }
+
+  async apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<readonly RejectedRow[]> {
+    const entry = this.#entry(sink);
+    const record = this.#record;
+    const { rows } = entry;
+    let rejected: RejectedRow[] | null = null;
+    for (let index = from; index < to; index++) {
+      changes.locate(index, record);
+      try {
+        entry.packer(record.schemaId).write(record, rows.into);
+        rows.count++;
+      } catch (error) {
+        if (!isTidemarkError(error, 'VALUE_INVALID')) throw error;
+        // A row without a key of text has never been written.
+        if (record.hasAfter) (rejected ??= []).push({ index, reason: messageOf(error) });
+      }
+    }
+    await this.#relieve();
+    return rejected ?? noneRejected;
+  }
+
+  async commitRebuild(sink: string): Promise<void> {
+    this.#entry(sink).shown = true;
+  }
+
+  async commit(sinks: readonly string[], cursor: Cursor): Promise<void> {
+    const entries = sinks.map((sink) => this.#entry(sink));
+    const isLarge = entries.some(({ staged }) => staged);
+    const moved = entries.filter(
+      ({ record, shown, staged, rows }) =>
+        (record?.state === 'copying' && shown) || (record?.state === 'live' && isLarge && (staged || rows.count > 0)),
+    );
+    const others = entries.filter((entry) => !moved.includes(entry) && entry.record !== null);
+    // Where others of the group have to be moved first, the live ones' cursor follows them.
+    const direct = moved.length === 0 ? others : others.filter(({ record }) => record?.state !== 'live');
+    const changes = [
+      ...direct.map((entry): Change => ({ entry, record: recordAt(entry, cursor) })),
+      ...moved.map((entry): Change => ({ entry, record: movingRecord(entry, cursor) })),
+    ];
+    await this.#send([...direct, ...moved], (entry) => moved.includes(entry), changes);
+    if (moved.length > 0)
+      await this.#finish(
+        moved,
+        others.filter((entry) => !direct.includes(entry)),
+        cursor,
+      );
+    for (const entry of entries) {
+      entry.staged = false;
+      entry.shown = false;
+    }
+  }
+
+  async rollback(): Promise<void> {
+    for (const entry of this.#entries.values()) {
+      entry.rows.clear();
+      entry.staged = false;
+      entry.shown = false;
+    }
+  }
+
+  async *scan(sink: string): AsyncGenerator<readonly SinkDocument[]> {
+    yield* documentsOf(this.#open().connection, this.#entry(sink));
+  }
+
+  expect(sink: string, changes: ChangeSet, from: number, to: number): readonly SinkDocument[] {
+    return documentsExpected(this.#entry(sink), changes, from, to);
+  }
+
+  async repair(sink: string, rows: ChangeSet, extra: readonly string[]): Promise<void> {
+    await this.apply(sink, rows, 0, rows.count);
+    const entry = this.#entry(sink);
+    for (const key of extra) entry.rows.addDelete(key);
+    await this.#relieve();
+  }
+
+  async close(): Promise<void> {
+    this.#session?.connection.close();
+    this.#session = null;
+  }
+
+  #open(): RedisSession {
+    const session = present(this.#session, 'the connection');
+    if (session.connection.isOpen) return session;
+    throw new TidemarkError('SINK_UNREACHABLE', `The connection to Redis at ${session.connection.place.label} broke`, {
+      hint: 'It is made again, and delivery goes on from what Redis holds then.',
+    });
+  }
+
+  #entry(sink: string): SinkEntry {
+    return present(this.#entries.get(sink), `sink ${sink}`);
+  }
+
+  /** Sends rows ahead that nobody sees before the commit, when there are too many to hold. */
+  async #relieve(): Promise<void> {
+    let rows = 0;
+    let bytes = 0;
+    for (const entry of this.#entries.values()) {
+      if (entry.record?.state === 'live') {
+        rows += entry.rows.count;
+        bytes += entry.rows.sizeBytes;
+      } else if (entry.rows.sizeBytes >= partBytes) {
+        await this.#send([entry], () => false);
+      }
+    }
+    if (rows <= this.#atomicRows && bytes <= atomicBytesMax) return;
+    for (const entry of this.#entries.values()) {
+      if (entry.record?.state !== 'live' || entry.rows.count === 0) continue;
+      await this.#send([entry], () => true);
+      entry.staged = true;
+    }
+  }
+
+  /** The collected rows of a sink as a part of a write: to where they belong, or staged. */
+  #chunk(entry: SinkEntry, staged: boolean): Chunk[] {
+    const { count } = entry.rows;
+    if (count === 0) return [];
+    const rows = entry.rows.bytes();
+    const target = this.#open().keys.staged(entry.name);
+    if (entry.record?.state === 'copying') return [{ kind: 'fill', target, count, rows }];
+    return [staged ? { kind: 'stage', target, count, rows } : { kind: 'put', ttlMs: entry.options.ttlMs, count, rows }];
+  }
+
+  /** Sends the collected rows of the sinks, and the changes of records, in one step. */
+  async #send(
+    entries: readonly SinkEntry[],
+    isStaged: (entry: SinkEntry) => boolean,
+    changes: readonly Change[] = [],
+  ): Promise<void> {
+    await this.#write(
+      changes,
+      entries.flatMap((entry) => this.#chunk(entry, isStaged(entry))),
+    );
+    for (const entry of entries) entry.rows.clear();
+  }
+
+  async #write(changes: readonly Change[], chunks: readonly Chunk[]): Promise<void> {
+    const records = changes.map(({ entry, record }) => entry.change(record));
+    await this.#open().write(records, chunks);
+    for (const { entry, record } of changes) entry.accept(record);
+  }
+
+  /** Makes what is staged for `moved` visible, then says that they, and `followers`, are at the commit. */
+  async #finish(
+    moved: readonly SinkEntry[],
+    followers: readonly SinkEntry[] = [],
+    cursor: Cursor = noCursor,
+  ): Promise<void> {
+    const session = this.#open();
+    for (const entry of moved) {
+      if (entry.record?.state === 'sweeping') {
+        await this.#sweep(entry);
+        await this.#write([{ entry, record: { ...entry.record, state: 'moving' } }], []);
+      }
+      await session.moveAll(entry.name, entry.written);
+    }
+    const changes = [
+      ...moved.map((entry): Change => ({ entry, record: entry.liveAt(entry.written.cursor) })),
+      ...followers.map((entry): Change => ({ entry, record: entry.liveAt(cursor) })),
+    ];
+    await this.#write(
+      changes,
+      moved.map((entry) => ({ kind: 'drop', target: session.keys.staged(entry.name) })),
+    );
+  }
+
+  /** Deletes the keys of the sink, under its old template and the new one, that the rebuilt state does not have. */
+  async #sweep(entry: SinkEntry): Promise<void> {
+    const session = this.#open();
+    const others = [...this.#entries.values()].filter((other) => other !== entry);
+    const foreign = others.map(({ options }) => keyFormOfTemplate(options.key).keys);
+    for (const form of this.#formsOf(entry)) {
+      for await (const keys of keysOf(session.connection, form)) {
+        await session.sweep(
+          entry.name,
+          keys.filter((key) => !foreign.some((form) => form.test(key))),
+        );
+      }
+    }
+  }
+
+  /** The keys that are, or were, the sink's. */
+  #formsOf(entry: SinkEntry): KeyForm[] {
+    const { record, options } = entry;
+    const shape = entry.newestShape(null);
+    const current = shape === null ? keyFormOfTemplate(options.key) : keyFormOf(entry.name, options.key, shape);
+    const old = record?.now.key ?? '';
+    return old === '' || old === current.template ? [current] : [current, keyFormOfTemplate(old)];
+  }
+
+  /** Rows that stay as they are would keep the columns of before: the log has them all. */
+  async #startAgain(entry: SinkEntry): Promise<never> {
+    const record = present(entry.record, 'a record');
+    const forget = <V extends SinkRecord['next']>(version: V): V =>
+      version === null ? version : { ...version, fingerprint: '' };
+    entry.rows.clear();
+    await this.#write([{ entry, record: { ...record, now: forget(record.now), next: forget(record.next) } }], []);
+    throw new TidemarkError('SINK_FAILED', `The columns of sink '${entry.name}' changed`, {
+      hint: 'Its rows are written again from the log, and those with the old columns stay until that is done.',
+      place: { sink: entry.name },
+    });
+  }
+
+  #foreignRecord(key: string): TidemarkError {
+    return new TidemarkError(
+      'SINK_TARGET',
+      `The key ${key} in Redis at ${this.#label()} is not of this program's making`,
+      {
+        hint: 'Remove it, or give the sink another database.',
+      },
+    );
+  }
+
+  #foreignKey(entry: SinkEntry, key: string): TidemarkError {
+    const { pattern } = keyFormOfTemplate(entry.options.key);
+    return new TidemarkError(
+      'SINK_TARGET',
+      `Redis at ${this.#label()} holds keys that sink '${entry.name}' has not written, such as ${key}`,
+      {
+        hint: `Give the sink another \`key\`, or remove them: redis-cli --scan --pattern '${pattern}' | xargs redis-cli UNLINK`,
+        place: { sink: entry.name },
+      },
+    );
+  }
+
+  #label(): string {
+    return this.#session?.connection.place.label ?? '';
+  }
+}
+
+interface Change {
+  readonly entry: SinkEntry;
+  readonly record: SinkRecord;
+}
+
+/** The record with all rows of the write at their place. */
+function recordAt(entry: SinkEntry, cursor: Cursor): SinkRecord {
+  const record = present(entry.record, `the record of sink ${entry.name}`);
+  if (record.state === 'copying') return { ...record, next: entry.versionAt(cursor) };
+  if (record.state === 'live' || entry.shown) return entry.liveAt(cursor);
+  return { state: 'filling', consistent: false, now: entry.versionAt(cursor), next: null };
+}
+
+function movingRecord(entry: SinkEntry, cursor: Cursor): SinkRecord {
+  const record = present(entry.record, `the record of sink ${entry.name}`);
+  const state = record.state === 'copying' ? 'sweeping' : 'moving';
+  return { ...record, state, consistent: false, next: entry.versionAt(cursor) };
 }
