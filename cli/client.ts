@@ -25,6 +25,8 @@ interface Request {
   readonly silentMs?: number;
   /** The answer may pause for longer than its beginning. */
   readonly isStream?: boolean;
+  /** The answer is wanted line by line. */
+  readonly lines?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -74,6 +76,38 @@ export class ServiceClient {
     }
   }
 
+  /** The lines of an answer that comes line by line, while the work goes on; an error among them is thrown as what it was in the service. */
+  async *lines(path: string, body: object): AsyncGenerator<string> {
+    const silentMs = this.#answerMs;
+    const response = await this.#request({
+      method: 'POST',
+      path,
+      query: {},
+      body,
+      silentMs,
+      isStream: true,
+      lines: true,
+    });
+    if (response.statusCode !== 200) await this.#json(response);
+    response.setEncoding('utf8');
+    response.setTimeout(silentStreamMs, () => response.destroy(silent(this.url, silentStreamMs)));
+    let rest = '';
+    try {
+      for await (const text of response as AsyncIterable<string>) {
+        const lines = (rest + text).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) {
+          if (line.startsWith('{"error":')) throw apiError(parseObject(line) ?? {}, 500);
+          yield line;
+        }
+      }
+    } catch (error) {
+      throw this.#unreachable(error);
+    } finally {
+      response.destroy();
+    }
+  }
+
   /** Rejects once the service does not answer any more. */
   async #whileAlive(signal: AbortSignal): Promise<never> {
     for (;;) {
@@ -119,7 +153,9 @@ export class ServiceClient {
     const { method, path, query, body, silentMs, signal = this.#signal } = wanted;
     const url = new URL(path, this.url);
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
-    const headers: Record<string, string> = { accept: 'application/json' };
+    const headers: Record<string, string> = {
+      accept: wanted.lines === true ? 'application/x-ndjson' : 'application/json',
+    };
     if (this.#token !== null) headers['authorization'] = `Bearer ${this.#token}`;
     if (body) headers['content-type'] = 'application/json';
     const options = { method, headers, signal: AbortSignal.any([signal, this.#signal]), agent: false };

@@ -69,6 +69,7 @@ export function newProgram(context: CommandContext, setExit: (code: number) => v
     .addHelpText('after', mainExamples);
   addSetUpCommands(program, context, setExit);
   addServiceCommands(program, context);
+  addSinkCommands(program, context, setExit);
   addLogCommands(program, context);
   addViewCommands(program, context, setExit);
   return program;
@@ -165,6 +166,20 @@ function addServiceCommands(program: Command, context: CommandContext): void {
     .action(async (options) => {
       const { snapshotCommand } = await import('./commands/snapshot.ts');
       await snapshotCommand(options, context);
+    });
+}
+
+function addSinkCommands(program: Command, context: CommandContext, setExit: (code: number) => void): void {
+  command(program, 'verify', 'compare a sink with its source while both go on; exit 1 when it differs', [
+    'tidemark verify --sink search',
+    'tidemark verify --sink search --repair',
+  ])
+    .requiredOption('--sink <name>', 'the sink of the file')
+    .option('--repair', 'write what is missing or different, and remove what is extra')
+    .addOption(jsonOption())
+    .action(async (options) => {
+      const { verifyCommand } = await import('./commands/verify.ts');
+      setExit(await verifyCommand(options, context));
     });
 }
 
