@@ -47,7 +47,13 @@ export async function runPipe(options: PipeOptions, ports: PipePorts): Promise<{
   checkNames(tables);
   await loadSqlParser();
   const catalog = catalogOf(tables.map((table) => relationOf(table)));
-  const views = bindScript({ name: 'pipe', sql: options.sql, key: options.key, catalog });
+  const views = bindScript({
+    name: 'pipe',
+    sql: options.sql,
+    key: options.key,
+    catalog,
+    ordered: options.output === 'final',
+  });
   const pipe = new Pipe(options, tables, views, ports);
   try {
     for await (const piece of ports.input) {

@@ -135,6 +135,8 @@ describe('tidemark pipe', () => {
     expect(stdout).toBe(
       '{"name":"Zoë","born":"1970-01-02"}\n{"name":"Zoë","born":"1970-01-02"}\n{"name":"Ann","born":null}\n',
     );
+    const hidden = await pipe([...table, '--sql', 'SELECT born FROM people ORDER BY name, id * -1'], lines.join('\n'));
+    expect(hidden.stdout).toBe('{"born":null}\n{"born":"1970-01-02"}\n{"born":"1970-01-02"}\n');
     const empty = await pipe([...table, '--sql', 'SELECT count(*), max(name) AS last FROM people'], '');
     expect(empty.stdout).toBe('{"count":0,"last":null}\n');
   });

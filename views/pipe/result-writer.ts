@@ -4,6 +4,7 @@ import { compareBy } from '../expressions/order.ts';
 import { callFunction } from '../expressions/resolve.ts';
 import type { Expression } from '../expressions/expression.ts';
 import type { BoundView } from '../plan/plan.ts';
+import { identityOf } from '../stage/view-output.ts';
 import type { Row } from '../value.ts';
 
 /** Prints rows of a view as the JSON that PostgreSQL's row_to_json gives, on one line each. */
@@ -40,17 +41,20 @@ export class ResultWriter {
     if (rows === null) return;
     for (let index = 0; index < delta.length; index++) {
       const row = delta.rows[index] as Row;
-      const text = this.#json(row);
-      const weight = (rows.get(text)?.weight ?? 0) + (delta.weights[index] as number);
-      if (weight === 0) rows.delete(text);
-      else rows.set(text, { row, weight });
+      const identity = identityOf(row);
+      const weight = (rows.get(identity)?.weight ?? 0) + (delta.weights[index] as number);
+      if (weight === 0) rows.delete(identity);
+      else rows.set(identity, { row, weight });
     }
   }
 
   /** Adds every row at present, in the view's order. */
   rows(): void {
-    const sorted = [...(this.#rows ?? [])].toSorted(([, a], [, b]) => this.#compare(a.row, b.row));
-    for (const [text, { weight }] of sorted) for (let count = 0; count < weight; count++) this.#push(`${text}\n`);
+    const sorted = [...(this.#rows?.values() ?? [])].toSorted((a, b) => this.#compare(a.row, b.row));
+    for (const { row, weight } of sorted) {
+      const line = `${this.#json(row)}\n`;
+      for (let count = 0; count < weight; count++) this.#push(line);
+    }
   }
 
   #push(line: string): void {
@@ -72,12 +76,13 @@ export class ResultWriter {
   }
 }
 
-function rowJson({ columns }: BoundView): (row: Row) => string {
-  const fields: Expression[] = columns.map(({ id, type }) => ({ kind: 'column', id, type }));
+function rowJson({ columns, orderColumns = 0 }: BoundView): (row: Row) => string {
+  const shown = columns.slice(0, columns.length - orderColumns);
+  const fields: Expression[] = shown.map(({ id, type }) => ({ kind: 'column', id, type }));
   const record: Expression = {
     kind: 'row',
     fields,
-    type: { kind: 'record', fields: columns.map(({ name, type }) => ({ name, type })) },
+    type: { kind: 'record', fields: shown.map(({ name, type }) => ({ name, type })) },
   };
   const layout = new Map(columns.map(({ id }, index) => [id, index]));
   const json = compileScalar(callFunction('row_to_json', [record], 0), layout);

@@ -148,4 +148,6 @@ export interface BoundView {
   readonly key: readonly number[];
   /** Ties between rows that `plan.order` leaves open are broken by it; the order of the whole view, for `pipe --final`. */
   readonly order: readonly SortKey[];
+  /** So many of the last columns are none of the result: the rows are ordered by them. */
+  readonly orderColumns?: number;
 }

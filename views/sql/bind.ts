@@ -1,6 +1,6 @@
 import { TidemarkError } from '../../base/errors.ts';
 import { Ids, idsOf } from '../plan/columns.ts';
-import { within } from '../plan/expressions.ts';
+import { columnsIn, within } from '../plan/expressions.ts';
 import { optimise } from '../plan/optimise.ts';
 import { catalogOf } from './catalog.ts';
 import { noCtes } from './context.ts';
@@ -68,9 +68,14 @@ export function bindViews(views: readonly ViewText[], catalog: Catalog): readonl
   return [...bound.values()];
 }
 
-/** One SELECT (a view under `name`), or several CREATE VIEW; the last one is the result and has the key. */
-export function bindScript(options: ViewText & { readonly catalog: Catalog }): readonly BoundView[] {
-  const { name, sql, key, catalog } = options;
+/**
+ * One SELECT (a view under `name`), or several CREATE VIEW; the last one is the result and has the key. With `ordered` its rows carry all
+ * that they are ordered by (`BoundView.orderColumns`).
+ */
+export function bindScript(
+  options: ViewText & { readonly catalog: Catalog; readonly ordered?: boolean },
+): readonly BoundView[] {
+  const { name, sql, key, catalog, ordered = false } = options;
   return placed(name, sql, () => {
     const statements = parseStatements(sql);
     const views: BoundView[] = [];
@@ -91,10 +96,11 @@ export function bindScript(options: ViewText & { readonly catalog: Catalog }): r
             aliases: textsOf(aliases),
             key: last ? key : [],
             catalog: known,
+            ordered: ordered && last,
           }),
         );
       } else if ('SelectStmt' in node && last) {
-        views.push(bindSelect({ name, sql, select: node.SelectStmt, aliases: [], key, catalog: known }));
+        views.push(bindSelect({ name, sql, select: node.SelectStmt, aliases: [], key, catalog: known, ordered }));
       } else {
         throw notSelect(
           node,
@@ -134,9 +140,10 @@ interface Definition extends ViewText {
   /** Names of the first columns, as CREATE VIEW gives them. */
   readonly aliases: readonly string[];
   readonly catalog: Catalog;
+  readonly ordered?: boolean;
 }
 
-function bindSelect({ name, sql, select, aliases, key, catalog }: Definition): BoundView {
+function bindSelect({ name, sql, select, aliases, key, catalog, ordered = false }: Definition): BoundView {
   const view: ViewContext = {
     sql,
     catalog,
@@ -146,17 +153,27 @@ function bindSelect({ name, sql, select, aliases, key, catalog }: Definition): B
     query: (inner, context) => bindQuery(inner, context, view),
   };
   const query = view.query(select, { scope: null, ctes: noCtes });
-  const columns = named(query, aliases, select);
-  const plan = optimise(exactly(query));
+  const shown = named(query, aliases, select);
+  const hidden = ordered ? orderColumns(query) : [];
+  const columns = [...shown, ...hidden];
+  const plan = optimise(exactly({ ...query, outputs: [...query.outputs, ...hidden] }));
   const ids = idsOf(plan);
   const beyond = query.order.findIndex(({ expression }) => !within(expression, ids));
   return {
     name,
     plan,
     columns,
-    key: key.map((column) => keyPosition(column, columns)),
+    key: key.map((column) => keyPosition(column, shown)),
     order: beyond < 0 ? query.order : query.order.slice(0, beyond),
+    ...(hidden.length === 0 ? {} : { orderColumns: hidden.length }),
   };
+}
+
+/** What a query is ordered by and does not give. */
+function orderColumns({ plan, outputs, order }: BoundQuery): PlanColumn[] {
+  const own = new Set(outputs.map(({ id }) => id));
+  const wanted = order.flatMap(({ expression }) => [...columnsIn(expression)]).filter((id) => !own.has(id));
+  return plan.columns.filter(({ id }) => wanted.includes(id));
 }
 
 function named({ outputs }: BoundQuery, aliases: readonly string[], select: SelectStmt): PlanColumn[] {
