@@ -84,6 +84,20 @@ describe('views over two sources, as a user runs them', () => {
     await expectWhole(deployment, await deployment.feed('feed'));
   });
 
+  it('names the position of sources that have brought nothing yet', async () => {
+    const deployment = await Deployment.create(
+      '\n  counted: { key: [n], sql: "SELECT count(*) AS n FROM customers, orders" }',
+      feed.replace('docs', 'counted'),
+    );
+    await deployment.write('erp');
+    await deployment.write('shop');
+    await deployment.start();
+    await deployment.caughtUp('feed');
+    expect(await deployment.feed('feed')).toMatchObject([
+      { seq: 1, position: { erp: '0', shop: '0' }, changes: [{ op: 'upsert', doc: { n: 0 } }] },
+    ]);
+  });
+
   it('tails the topic of a view, beside the service and without one', async () => {
     const deployment = await Deployment.create(docs, feed);
     await deployment.write('erp');

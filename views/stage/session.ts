@@ -269,6 +269,11 @@ export class Session {
       for (const view of this.stepper.views) view.wasHeld = this.stepper.isHeld(view.name);
       return;
     }
+    // A source that has brought nothing yet has a position all the same.
+    for (const feed of this.#feeds) {
+      const { seq, position, timeMs } = this.#options.log.frontier(feed.stream);
+      if (seq === feed.reached.seq) feed.reached = { seq, position, timeMs: feed.reached.timeMs || timeMs };
+    }
     await this.#publisher.publishAll(this.#options.clock.monotonic());
   }
 
