@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { present } from '../base/assert.ts';
 import { TidemarkError } from '../base/errors.ts';
+import { HttpTarget } from './http/http-target.ts';
 import type { TargetClasses } from './load-targets.ts';
 import { FeedFile } from './ndjson/feed-file.ts';
 import { FeedPipe } from './ndjson/feed-pipe.ts';
@@ -65,8 +66,10 @@ function targetOf(members: readonly SinkOptions[], deps: SinkDependencies, class
     case 'opensearch':
     case 'elasticsearch':
       return new (present(classes.search, 'the class of search targets'))(member, deps);
+    case 'http':
+      return new HttpTarget(member, deps);
     default:
-      throw new TidemarkError('INTERNAL', `there is no target for sinks of type ${member?.type}`);
+      throw new TidemarkError('INTERNAL', `a group without sinks`);
   }
 }
 
