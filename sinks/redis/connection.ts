@@ -52,8 +52,13 @@ export class RedisConnection {
     });
   }
 
-  /** Connects, logs in and chooses the database. `sink` is whom errors name. */
-  static async open(url: string, sink: string, timeouts: RedisTimeouts = defaultTimeouts): Promise<RedisConnection> {
+  /** Connects, logs in and chooses the database. `sink` is whom errors name. The signal ends the connection. */
+  static async open(
+    url: string,
+    sink: string,
+    timeouts: RedisTimeouts = defaultTimeouts,
+    signal?: AbortSignal,
+  ): Promise<RedisConnection> {
     const place = placeOf(url);
     const client = new Redis({
       host: place.host,
@@ -72,6 +77,7 @@ export class RedisConnection {
       disableClientInfo: true,
     });
     const connection = new RedisConnection(client, place, sink);
+    signal?.addEventListener('abort', () => connection.close(), { once: true });
     try {
       await client.connect();
       await connection.#logIn(new URL(url));

@@ -1,4 +1,4 @@
-import { parseKeyTemplate } from '../../model/key-template.ts';
+import { literalTemplate, parseKeyTemplate } from '../../model/key-template.ts';
 import type { ByteWriter } from '../../model/json-writer.ts';
 import type { DataType } from '../../model/data-type.ts';
 import type { SinkShape } from '../port.ts';
@@ -7,19 +7,25 @@ import { unfit } from '../unfit.ts';
 /**
  * How the keys of one sink are spelled: `customer:{id}` with the text of the column in place of the braces. So that two rows never
  * share a key, and no other key is taken for a row's, some bytes of a value are written as `%` and two hexadecimal digits: `%`, `:`,
- * and whatever begins the text between two columns. NULL is `%NULL`.
+ * and what begins the text between it and the next column. NULL is `%NULL`.
  */
 export interface KeyForm {
   /** The template with `{*}` spelled out: what tells the sink's keys from others in a later run. */
   readonly template: string;
-  /** Texts, and between them positions of columns in the shape. */
-  readonly parts: readonly (Buffer | number)[];
-  /** 1 for each byte of a value that is escaped. */
-  readonly escapes: Uint8Array;
+  readonly parts: readonly KeyPart[];
   /** What SCAN is given for MATCH: names all keys of the form, and maybe more. */
   readonly pattern: string;
   /** Exactly the keys of the form. */
   readonly keys: RegExp;
+}
+
+/** A text, or a column where that is null. */
+export interface KeyPart {
+  readonly text: Buffer | null;
+  /** In the shape's columns. */
+  readonly position: number;
+  /** 1 for each byte of a value that is escaped. */
+  readonly escapes: Uint8Array;
 }
 
 type Part = string | { readonly column: string | null };
@@ -55,16 +61,15 @@ export function keyFormOf(sink: string, template: string, shape: SinkShape): Key
       place: { sink },
     });
   }
-  const typeOf = (column: string): DataType | undefined => shape.columns.find(({ name }) => name === column)?.type;
-  const positions = parts.map((part) =>
-    typeof part === 'string' ? Buffer.from(part) : shape.columns.findIndex(({ name }) => name === part.column),
-  );
-  return formOf(parts, positions, (column) => valueForm(typeOf(column)));
+  return formOf(parts, (name) => {
+    const position = shape.columns.findIndex((column) => column.name === name);
+    return { position, type: shape.columns[position]?.type };
+  });
 }
 
 /** The keys of a template that an earlier run has written; its columns may be gone by now. */
 export function keyFormOfTemplate(template: string): KeyForm {
-  return formOf(partsOf(template), [], () => anyValue);
+  return formOf(partsOf(template), () => ({ position: -1, type: undefined }));
 }
 
 /** Why keys cannot be told apart under the template, or null. What follows the semicolon is what to write. */
@@ -125,52 +130,57 @@ function withColons(columns: readonly string[]): Part[] {
 
 function formOf(
   parts: readonly Part[],
-  positions: readonly (Buffer | number)[],
-  valueOf: (column: string) => (escaped: string) => string,
+  columnOf: (name: string) => { readonly position: number; readonly type: DataType | undefined },
 ): KeyForm {
   const escapes = escapesOf(parts);
-  const escaped = String.fromCharCode(...Array.from(escapes.keys()).filter((byte) => escapes[byte] === 1));
-  const texts = parts.map((part) =>
-    typeof part === 'string' ? literal(part) : `(?:${valueOf(part.column ?? '')(literal(escaped))}|%NULL)`,
-  );
+  const columns = parts.map((part) => (typeof part === 'string' ? null : columnOf(part.column ?? '')));
+  const texts = parts.map((part, index) => {
+    if (typeof part === 'string') return literal(part);
+    const value = part.column === null ? '.*' : valueForm(columns[index]?.type, escapes[index] as Uint8Array);
+    return `(?:${value}|%NULL)`;
+  });
+  const template = parts.map((part) => (typeof part === 'string' ? literalTemplate(part) : `{${part.column ?? '*'}}`));
+  const pattern = parts.map((part) => (typeof part === 'string' ? part.replaceAll(/[*?[\]\\]/g, '\\$&') : '*'));
   return {
-    template: parts
-      .map((part) => (typeof part === 'string' ? part.replaceAll(/[{}]/g, '$&$&') : `{${part.column ?? '*'}}`))
-      .join(''),
-    parts: positions,
-    escapes,
-    pattern: parts.map((part) => (typeof part === 'string' ? part.replaceAll(/[*?[\]\\]/g, '\\$&') : '*')).join(''),
+    template: template.join(''),
+    parts: parts.map((part, index) => ({
+      text: typeof part === 'string' ? Buffer.from(part) : null,
+      position: columns[index]?.position ?? -1,
+      escapes: escapes[index] as Uint8Array,
+    })),
+    pattern: pattern.join(''),
     keys: new RegExp(`^${texts.join('')}$`, 's'),
   };
 }
 
-function escapesOf(parts: readonly Part[]): Uint8Array {
-  const escapes = new Uint8Array(256);
-  escapes[percent] = 1;
-  escapes[colon] = 1;
-  for (const [index, part] of parts.entries()) {
-    if (index === 0 || typeof part !== 'string' || index === parts.length - 1) continue;
-    escapes[part.charCodeAt(0)] = 1;
-  }
-  return escapes;
+/** What is escaped in the value of each part that is a column. The last one's value ends where the text behind it begins. */
+function escapesOf(parts: readonly Part[]): Uint8Array[] {
+  return parts.map((_, index) => {
+    const escapes = new Uint8Array(256);
+    escapes[percent] = 1;
+    escapes[colon] = 1;
+    const next = parts[index + 1];
+    if (typeof next === 'string' && index + 2 < parts.length) escapes[next.charCodeAt(0)] = 1;
+    return escapes;
+  });
 }
 
-const anyValue = (escaped: string): string => `(?:[^${escaped}]|%[0-9A-F]{2})*`;
-
-/** The fewer foreign keys look like a row's, the better: values of some types are recognised. `escaped` is as in `anyValue`. */
-function valueForm(type: DataType | undefined): (escaped: string) => string {
-  if (type?.kind !== 'scalar') return anyValue;
-  switch (type.name) {
+/** The fewer foreign keys look like a row's, the better: values of some types are recognised. */
+function valueForm(type: DataType | undefined, escapes: Uint8Array): string {
+  const name = type?.kind === 'scalar' ? type.name : 'other';
+  switch (name) {
     case 'int2':
     case 'int4':
     case 'int8':
-      return () => '(?:-|%2D)?[0-9]{1,19}';
+      return '(?:-|%2D)?[0-9]{1,19}';
     case 'bool':
-      return () => '(?:true|false)';
+      return 'true|false';
     case 'uuid':
-      return () => '(?:[0-9a-f]|-|%2D)+';
-    default:
-      return anyValue;
+      return '(?:[0-9a-f]|-|%2D)+';
+    default: {
+      const escaped = Array.from(escapes.keys()).filter((byte) => escapes[byte] === 1);
+      return `(?:[^${literal(String.fromCharCode(...escaped))}]|%[0-9A-F]{2})*`;
+    }
   }
 }
 
@@ -183,12 +193,15 @@ type Token = number | Uint8Array;
 
 function tokensOf(template: string): Token[] {
   const parts = partsOf(template);
-  const stops = escapesOf(parts);
-  stops[percent] = 0;
-  const anyColumns = new Uint8Array(256);
-  return parts.flatMap((part): Token[] =>
-    typeof part === 'string' ? [...Buffer.from(part)] : [part.column === null ? anyColumns : stops],
-  );
+  const escapes = escapesOf(parts);
+  const any = new Uint8Array(256);
+  return parts.flatMap((part, index): Token[] => {
+    if (typeof part === 'string') return [...Buffer.from(part)];
+    const stops = Uint8Array.from(part.column === null ? any : (escapes[index] ?? any));
+    // What is escaped begins with it.
+    stops[percent] = 0;
+    return [stops];
+  });
 }
 
 /** Whether both describe some common text. Follows all pairs of places in the two. */

@@ -24,6 +24,8 @@ import { SinkEntry, sameColumns } from './sink-entry.ts';
 const atomicBytesMax = 16 * 1024 * 1024;
 /** What nobody sees yet is sent whenever it has come to this. */
 const partBytes = 1024 * 1024;
+/** An answer that comes at all comes within this, as a rule; the service does not wait longer when it stops. */
+const lastAnswerMs = 1_000;
 
 /**
  * A database of a Redis server. Rows, deletes and cursors of a commit are one script call, so that no reader sees half of it.
@@ -42,6 +44,8 @@ export class RedisTarget implements Target {
   readonly #atomicRows: number;
   readonly #record = new ChangeCursor();
   #session: RedisSession | null = null;
+  /** Aborted when connection and whatever waits for an answer are to end. */
+  #ended = new AbortController();
 
   constructor(members: readonly RedisSinkOptions[], deps: SinkDependencies, timeouts: RedisTimeouts = defaultTimeouts) {
     refuseTemplates(members);
@@ -54,7 +58,8 @@ export class RedisTarget implements Target {
 
   async open(): Promise<ReadonlyMap<string, SinkState>> {
     const names = [...this.#entries.keys()];
-    const connection = await RedisConnection.open(this.#url, names[0] ?? '', this.#timeouts);
+    this.#ended = new AbortController();
+    const connection = await RedisConnection.open(this.#url, names[0] ?? '', this.#timeouts, this.#ended.signal);
     const { random, clock, name } = this.#deps;
     const id = Array.from({ length: 4 }, () => Math.floor(random() * 2 ** 32).toString(16)).join('-');
     const session = new RedisSession(connection, name, id);
@@ -191,8 +196,14 @@ export class RedisTarget implements Target {
     await this.#relieve();
   }
 
+  interrupt(): void {
+    const ended = this.#ended;
+    const end = (): void => ended.abort();
+    void this.#deps.clock.sleep(lastAnswerMs, ended.signal).then(end, end);
+  }
+
   async close(): Promise<void> {
-    this.#session?.connection.close();
+    this.#ended.abort();
     this.#session = null;
   }
 
@@ -290,7 +301,7 @@ export class RedisTarget implements Target {
       for await (const keys of keysOf(session.connection, form)) {
         await session.sweep(
           entry.name,
-          keys.filter((key) => !foreign.some((form) => form.test(key))),
+          keys.filter((key) => !foreign.some((other) => other.test(key))),
         );
       }
     }

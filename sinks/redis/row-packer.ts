@@ -77,20 +77,20 @@ export class RowPacker {
 
   /** Appends the key of the row found last. */
   writeKey(bytes: Buffer, into: ByteWriter): void {
-    const { parts, escapes } = this.#form;
-    for (const part of parts) {
-      if (typeof part !== 'number') {
-        into.raw(part);
+    for (const part of this.#form.parts) {
+      const { text: literal, position, escapes } = part;
+      if (literal !== null) {
+        into.raw(literal);
         continue;
       }
-      const source = this.#sources[part] as number;
+      const source = this.#sources[position] as number;
       const end = source < 0 ? fieldNull : (this.#fields.end[source] as number);
       if (end < 0) {
         writeNullKey(into);
         continue;
       }
       const start = this.#fields.start[source] as number;
-      const text = this.#texts[part] as ValueText;
+      const text = this.#texts[position] as ValueText;
       if (text.isPlain) {
         writeEscaped(escapes, bytes, start, end, into);
       } else {
