@@ -62,6 +62,8 @@ export interface Target {
    * Later changes apply to them as to any other.
    */
   repair?(sink: string, rows: ChangeSet, extra: readonly string[]): Promise<void>;
+  /** Resolves once searches find all that was committed before the call. Absent where they always do. */
+  makeSearchable?(sink: string): Promise<void>;
   /** The service stops: what waits for an answer gives up before long, by throwing. Holds until the next `open`. */
   interrupt?(): void;
   close(): Promise<void>;
@@ -117,6 +119,8 @@ export interface SinkState {
   readonly schemaId: number;
   /** The fingerprint of the definition that the state was built by. */
   readonly fingerprint: string;
+  /** An earlier write left parts of transactions up to here: a copy is not shown before. 0 when absent. */
+  readonly completeFrom?: number;
 }
 
 /** One column of a sink. */

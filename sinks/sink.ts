@@ -144,7 +144,7 @@ export class Sink {
     this.schemaId = usable ? state.schemaId : 0;
     this.progress = usable ? cursor : null;
     this.visible = state?.visible ?? null;
-    this.notBefore = this.visible?.epoch === epoch ? this.visible.seq : 0;
+    this.notBefore = Math.max(this.visible?.epoch === epoch ? this.visible.seq : 0, state?.completeFrom ?? 0);
     this.consistent =
       this.visible !== null &&
       !this.rebuildDue &&
