@@ -33,7 +33,7 @@ export function buildSink(name: string, sink: FileSink, folder: string): SinkCon
       const { type, url, index = own, mapping = null, settings = null, routing = null, numbers } = sink;
       const refresh =
         sink.refresh === 'commit' || sink.refresh === 'engine' ? sink.refresh : parseDuration(sink.refresh);
-      return { ...shared, type, url, index, mapping, settings, routing, refresh: refresh ?? 'engine', numbers };
+      return { ...shared, type, url, index, mapping, settings, routing, refresh: refresh ?? 1_000, numbers };
     }
   }
 }

@@ -138,9 +138,9 @@ function searchSink<Type extends 'opensearch' | 'elasticsearch'>(type: Type, abo
       .describe('Settings of the index, over the defaults: `{ number_of_replicas: 1 }`.'),
     routing: text.optional().describe('Column (by its name in the sink) whose value routes documents to shards.'),
     refresh: refresh
-      .default('engine')
+      .default('1s')
       .describe(
-        "When searches see what was written. `engine`: by the index's own `refresh_interval`. `commit`: before the sink's position moves. A duration: at most so often.",
+        "When searches see what was written. A duration: whole commits, at most so often. `commit`: each commit, before the sink's position moves. `engine`: by the index's own `refresh_interval`, which may show half a commit.",
       ),
     numbers,
     columns,

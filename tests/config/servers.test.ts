@@ -62,7 +62,7 @@ describe('sinks on servers', () => {
         mapping: null,
         settings: null,
         routing: null,
-        refresh: 'engine',
+        refresh: 1_000,
       },
       { ...shared, name: 'hook', type: 'http', from: 'orders', url: 'http://h/hook', secret: null, batch: 500 },
     ]);
