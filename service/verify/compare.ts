@@ -34,9 +34,10 @@ export interface Difference {
   /** Sums of the hashes of what there should be, and of what there is. */
   readonly expected: number;
   readonly held: number;
-  /** The characters are the same, in another order. */
-  readonly sameCharacters: boolean;
-  /** Of the last reading. */
+  /** The same, of hashes that do not depend on the order of characters. */
+  readonly expectedBag: number;
+  readonly heldBag: number;
+  /** Of the reading that saw it last. */
   readonly mark: number;
 }
 
@@ -86,6 +87,13 @@ export class Comparison {
   /** Those of the keys in which the sides still differ. */
   async again(keys: readonly string[]): Promise<readonly Difference[]> {
     return this.#settle(bucketsOf(keys), new Map(keys.map((key) => [key, 0])));
+  }
+
+  /** The keys of those that have changed since they were seen to differ. */
+  async changed(found: readonly Difference[]): Promise<ReadonlySet<string>> {
+    if (found.length === 0) return new Set();
+    const mark = Math.min(...found.map((difference) => difference.mark));
+    return this.#sides.changed(mark, new Map(found.map(({ key }) => [key, 0])), this.#signal);
   }
 
   /** Reads both sides until every difference in these buckets (in `known` keys only, if given) is settled. */
@@ -174,5 +182,5 @@ function differenceOf(key: string, entry: Entry, mark: number): Difference {
   const { expectedRows, heldRows, expected, held, expectedBag, heldBag } = entry;
   const kind = expectedRows > heldRows ? 'missing' : expectedRows < heldRows ? 'extra' : 'different';
   const rows = Math.abs(expectedRows - heldRows) || 1;
-  return { key, kind, rows, expected, held, sameCharacters: kind === 'different' && expectedBag === heldBag, mark };
+  return { key, kind, rows, expected, held, expectedBag, heldBag, mark };
 }

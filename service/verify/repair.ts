@@ -3,7 +3,7 @@ import type { ChangeBatch } from '../../model/change.ts';
 import { ChangeSet } from '../../sinks/change-set.ts';
 import type { SinkGroup } from '../../sinks/sink-group.ts';
 import type { Difference } from './compare.ts';
-import { addHash, hashNumber, hashText } from './digest.ts';
+import { addHash, bagOf, hashNumber, hashText } from './digest.ts';
 import { changedKeys } from './documents.ts';
 import type { Compared } from './sides.ts';
 import { rowsOf } from './sides.ts';
@@ -15,8 +15,9 @@ const commitKeysMax = 2_000;
 /** What the log holds under a key. */
 export interface Logged {
   rows: number;
-  /** Sum of the hashes of its documents. */
+  /** Sum of the hashes of its documents, and of those that do not depend on the order of characters. */
   hash: number;
+  bag: number;
 }
 
 /** Looks up in the log what differs, and makes a sink hold what the log holds. */
@@ -38,7 +39,7 @@ export class Repairer {
 
   /** What the log holds of the keys; nothing for those that it does not have. */
   async logged(found: readonly Difference[], signal: AbortSignal): Promise<ReadonlyMap<string, Logged>> {
-    const wanted = new Map(found.map(({ key }): [string, Logged] => [key, { rows: 0, hash: 0 }]));
+    const wanted = new Map(found.map(({ key }): [string, Logged] => [key, { rows: 0, hash: 0, bag: 0 }]));
     const { log, documents } = this.#compared;
     for await (const batch of rowsOf(log, documents.topic, this.#sinkSeq(), signal)) {
       for (const { key, text } of documents.ofRows(batch)) {
@@ -48,6 +49,7 @@ export class Repairer {
         hashText(text, true);
         logged.rows++;
         logged.hash = addHash(logged.hash, hashNumber());
+        logged.bag = addHash(logged.bag, bagOf(text));
       }
     }
     return wanted;
@@ -84,12 +86,13 @@ export class Repairer {
   async #write(slice: Slice, readAtSeq: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (slice.keys.size === 0) return;
-    this.rejected += await this.#group.repair(this.#sink, async (cursor) => {
-      // The group waits for the plan, and nobody wants it any more.
+    const written = this.#group.repair(this.#sink, async (cursor) => {
+      // The group has come to it, and nobody wants it any more.
       if (signal.aborted) return null;
       const changed = await changedKeys(this.#compared, readAtSeq, slice.keys, signal);
       return slice.plan(this.#compared.documents.topic, cursor.seq, changed);
     });
+    this.rejected += await unlessAborted(written, signal);
     slice.clear();
   }
 }
@@ -136,5 +139,20 @@ class Slice {
 
   #batch(): ChangeBatch {
     return this.#rows.batch();
+  }
+}
+
+/** A group that is down comes to its repairs later, or never: whoever asked does not wait for it. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  // The loser of the race must not surface as an unhandled rejection.
+  work.catch(() => undefined);
+  aborted.promise.catch(() => undefined);
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
 }

@@ -28,8 +28,10 @@ export class SqlNames {
 
   /** `relations` are the topics of tables and views. VIEW_INVALID when it cannot be told which names mean which, with a sentence for people. */
   constructor(sql: string, relations: readonly string[]) {
-    this.#text = Buffer.from(sql.replace(/;\s*$/, ''));
     const tree = parseStatements(sql);
+    const [{ location, length } = { location: 0, length: 0 }] = tree;
+    // What stands behind a semicolon is no part of a query that is put into another one.
+    this.#text = Buffer.from(sql).subarray(0, length === 0 ? undefined : location + length);
     const ctes = new Set<string>();
     const ranges: RangeVar[] = [];
     walk(tree, (name, value) => {

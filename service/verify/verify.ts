@@ -56,8 +56,7 @@ class Verification {
   readonly #notes: string[] = [];
   #repaired = 0;
   #orderOnly = 0;
-  /** Keys in which the log differs from the source. */
-  readonly #inLog: string[] = [];
+  /** Rows in which the log differs from the source. */
   #logDiffers = 0;
 
   constructor(pipeline: Pipeline, request: VerifyRequest) {
@@ -111,7 +110,7 @@ class Verification {
   ): Promise<Omit<VerifyAnswer, 'took_ms'>> {
     const comparison = new Comparison(sides, this.#request.signal, (progress) => this.#progress(progress));
     for await (const found of comparison.differences()) await this.#take(found, comparison, against, query);
-    if (this.#request.repair && this.#inLog.length > 0) await this.#readAgain(comparison);
+    if (this.#request.repair && this.#logDiffers > 0) await this.#readAgain(sides);
     if (this.#logDiffers > 0) this.#notes.push(this.#aboutLog());
     const { missing, extra, different } = this.#tally.keys;
     return {
@@ -141,36 +140,35 @@ class Verification {
   ): Promise<void> {
     const { signal, repair } = this.#request;
     const logged = await this.#repairer.logged(found, signal);
-    const isOrder = (difference: Difference): boolean =>
-      query?.dependsOnOrder === true &&
-      difference.sameCharacters &&
-      logged.get(difference.key)?.hash === difference.held;
-    const real = found.filter((difference) => !isOrder(difference));
+    const anyOrder = query?.dependsOnOrder === true;
+    const isReal = (difference: Difference): boolean => !anyOrder || !isOrderAlone(difference, logged);
+    const real = found.filter(isReal);
     this.#orderOnly += found.length - real.length;
     this.#tally.add(real);
-    const inSink = real.filter((difference) => against === 'log' || isAsExpected(difference, logged));
-    this.#noteLog(real.filter((difference) => !inSink.includes(difference)));
+    const strange = real.filter((difference) => against !== 'log' && !isAsExpected(difference, logged, anyOrder));
+    // What changed before it was looked up is another row in the log by now.
+    const changed = await comparison.changed(strange);
+    const inLog = new Set(strange.filter(({ key }) => !changed.has(key)));
+    this.#logDiffers += rowsIn([...inLog]);
+    const inSink = real.filter((difference) => !inLog.has(difference));
     if (!repair || inSink.length === 0) return;
     await this.#repairer.repair(inSink, signal);
     await this.#reached('now');
     const still = await comparison.again(inSink.map(({ key }) => key));
-    this.#repaired += rowsIn(inSink) - rowsIn(still);
-  }
-
-  #noteLog(found: readonly Difference[]): void {
-    this.#logDiffers += rowsIn(found);
-    for (const { key } of found) this.#inLog.push(key);
+    this.#repaired += rowsIn(inSink) - rowsIn(still.filter(isReal));
   }
 
   /** Where the log differs from a table, only the table can put it right. */
-  async #readAgain(comparison: Comparison): Promise<void> {
+  async #readAgain(sides: Sides): Promise<void> {
     const { sources } = this.#pipeline.sink(this.#sink.name);
     const source = sources[0];
     if (this.#view !== null || source === undefined) return;
     await source.snapshot(this.#sink.topic);
     await this.#reached('now');
-    const still = await comparison.again(this.#inLog);
-    this.#repaired += this.#logDiffers - rowsIn(still);
+    const after = new Comparison(sides, this.#request.signal, (progress) => this.#progress(progress));
+    let left = 0;
+    for await (const found of after.differences()) left += rowsIn(found);
+    this.#repaired += Math.max(0, this.#logDiffers - left);
   }
 
   #aboutLog(): string {
@@ -236,12 +234,18 @@ class Verification {
 }
 
 /** Whether the log holds what there should be, so that the sink alone is wrong. */
-function isAsExpected(difference: Difference, logged: ReadonlyMap<string, Logged>): boolean {
-  const { key, kind, rows, expected } = difference;
+function isAsExpected(difference: Difference, logged: ReadonlyMap<string, Logged>, anyOrder: boolean): boolean {
+  const { key, kind, rows, expected, expectedBag } = difference;
   const held = logged.get(key);
   if (kind === 'extra') return held === undefined || held.rows === 0;
   if (held === undefined || held.rows < rows) return false;
-  return held.hash === expected || held.rows > 1;
+  return held.hash === expected || held.rows > 1 || (anyOrder && held.bag === expectedBag);
+}
+
+/** Whether sink and log agree, and the source has the same in another order. */
+function isOrderAlone(difference: Difference, logged: ReadonlyMap<string, Logged>): boolean {
+  const { key, kind, held, expectedBag, heldBag } = difference;
+  return kind === 'different' && expectedBag === heldBag && logged.get(key)?.hash === held;
 }
 
 function rowsIn(found: readonly Difference[]): number {

@@ -7,6 +7,8 @@ import type * as LibPgQuery from 'libpg-query';
 export interface Statement {
   readonly node: LibPgQuery.Node;
   readonly location: number;
+  /** Bytes of the statement without its semicolon; 0 where it ends with the text. */
+  readonly length: number;
 }
 
 type Parser = typeof LibPgQuery;
@@ -28,8 +30,8 @@ export function parseStatements(sql: string): readonly Statement[] {
   if (sql.trim() === '') throw new SqlError('the SQL is empty', null, 'Write one SELECT.');
   try {
     const { stmts = [] } = parser.parseSync(sql);
-    return stmts.flatMap(({ stmt, stmt_location = 0 }) =>
-      stmt === undefined ? [] : [{ node: stmt, location: stmt_location }],
+    return stmts.flatMap(({ stmt, stmt_location = 0, stmt_len = 0 }) =>
+      stmt === undefined ? [] : [{ node: stmt, location: stmt_location, length: stmt_len }],
     );
   } catch (error) {
     if (!parser.hasSqlDetails(error) || error.sqlDetails === undefined) throw error;
