@@ -51,7 +51,7 @@ export function readNumeric(text: string): Numeric {
   for (; at < length; at++) {
     const code = text.charCodeAt(at);
     if (code === 46) scale = length - at - 1;
-    else unscaled = unscaled * 10 + code - 48;
+    else unscaled = unscaled * 10 + (code - 48);
     // A letter: NaN, Infinity, -Infinity.
     if (code > 57) return new Numeric(Number(text), 0);
   }
