@@ -1,3 +1,4 @@
+import { integer } from '../../value.ts';
 import type { Value } from '../../value.ts';
 import {
   Numeric,
@@ -12,14 +13,24 @@ import { addProduct } from './linear.ts';
 
 /**
  * The sum of numerics, with the scale that PostgreSQL gives it: the largest among the rows that are there. So that a row taken out can
- * lower it again, rows are summed up by scale, in five slots:
+ * lower it again, rows are summed up by scale, in six slots:
  *
- *   rows in all · the main scale (that of the first row), −1 without rows · sum of its unscaled values · number of its rows ·
- *   the others, null for none: `scale:rows:sum` and `NaN:rows`, `Infinity:rows`, `-Infinity:rows`, with blanks between
+ *   rows in all · the main scale (that of the first row), −1 without rows · low limb of the sum of its unscaled values · number of its
+ *   rows · the others, null for none: `scale:rows:sum` and `NaN:rows`, `Infinity:rows`, `-Infinity:rows`, with blanks between ·
+ *   high limb
  *
- * Columns of type numeric(p,s) have one scale, and cost one addition.
+ * The main sum is high × 10^15 + low. Both limbs are safe integers of either sign; low is carried into high only when it would not be
+ * safe any more. High is a bigint where it does not fit. Columns of type numeric(p,s) have one scale, and a value of up to 30 digits costs
+ * two additions of doubles.
  */
-export const numericSumSlots = 5;
+export const numericSumSlots = 6;
+
+const limb = 1e15;
+const bigLimb = 10n ** 15n;
+const limbDigits = 15;
+const maxSafe = Number.MAX_SAFE_INTEGER;
+/** 10^0 … 10^15. */
+const powers: readonly number[] = Array.from({ length: limbDigits + 1 }, (_, power) => 10 ** power);
 
 export function initNumericSum(into: Value[], at: number): void {
   into[at] = 0;
@@ -27,44 +38,91 @@ export function initNumericSum(into: Value[], at: number): void {
   into[at + 2] = 0;
   into[at + 3] = 0;
   into[at + 4] = null;
+  into[at + 5] = 0;
 }
 
-/** Scale of the text read last by `unscaledOf`. */
+/** What `readLimbs` read last: limbs of the sign of the value, and its scale. */
+let readHigh = 0;
+let readLow = 0;
 let readScale = 0;
 
-/** Of a text of at most 15 digits; NaN for others. */
-function unscaledOf(text: string): number {
+/** Reads a text of at most 30 digits, as numeric prints them; false for others, NaN and infinities among them. */
+function readLimbs(text: string): boolean {
   const { length } = text;
-  if (length > 16) return NaN;
+  if (length > 2 * limbDigits) return false;
   const isNegative = text.charCodeAt(0) === 45;
-  let unscaled = 0;
-  readScale = 0;
-  for (let at = isNegative ? 1 : 0; at < length; at++) {
+  let at = isNegative ? 1 : 0;
+  let scale = 0;
+  let first = 0;
+  let digits = 0;
+  for (; at < length && digits < limbDigits; at++) {
     const code = text.charCodeAt(at);
-    if (code === 46) readScale = length - at - 1;
-    else if (code > 57) return NaN;
-    else unscaled = unscaled * 10 + code - 48;
+    if (code === 46) {
+      scale = length - at - 1;
+      continue;
+    }
+    if (code > 57) return false;
+    first = first * 10 + code - 48;
+    digits++;
   }
-  if (unscaled > Number.MAX_SAFE_INTEGER) return NaN;
-  return isNegative ? -unscaled : unscaled;
+  let high = 0;
+  let low = first;
+  if (at < length) {
+    let second = 0;
+    digits = 0;
+    for (; at < length; at++) {
+      const code = text.charCodeAt(at);
+      if (code === 46) {
+        scale = length - at - 1;
+        continue;
+      }
+      second = second * 10 + code - 48;
+      digits++;
+    }
+    // The first 15 digits stand `digits` places too far left for a limb: what is over goes to the high one.
+    const over = powers[limbDigits - digits] as number;
+    high = Math.floor(first / over);
+    low = (first - high * over) * (powers[digits] as number) + second;
+  }
+  readScale = scale;
+  readHigh = isNegative ? -high : high;
+  readLow = isNegative ? -low : low;
+  return true;
 }
 
 export function addNumericText(state: Value[], at: number, text: string, weight: number): void {
-  const unscaled = unscaledOf(text);
-  if (unscaled === unscaled && readScale === state[at + 1]) {
-    const sum = state[at + 2];
-    if (typeof sum === 'number' && (weight === 1 || weight === -1)) {
-      const next = sum + unscaled * weight;
-      const rows = (state[at] as number) + weight;
-      if (next <= Number.MAX_SAFE_INTEGER && next >= -Number.MAX_SAFE_INTEGER && rows !== 0) {
-        state[at] = rows;
-        state[at + 2] = next;
-        state[at + 3] = (state[at + 3] as number) + weight;
-        return;
-      }
+  if ((weight === 1 || weight === -1) && readLimbs(text) && readScale === state[at + 1]) {
+    const high = state[at + 5];
+    const rows = (state[at] as number) + weight;
+    let nextLow = (state[at + 2] as number) + readLow * weight;
+    let nextHigh = typeof high === 'number' ? high + readHigh * weight : NaN;
+    if (nextLow > maxSafe - limb || nextLow < limb - maxSafe) {
+      const carry = Math.trunc(nextLow / limb);
+      nextLow -= carry * limb;
+      nextHigh += carry;
+    }
+    if (rows !== 0 && nextHigh <= maxSafe && nextHigh >= -maxSafe) {
+      state[at] = rows;
+      state[at + 2] = nextLow;
+      state[at + 3] = (state[at + 3] as number) + weight;
+      state[at + 5] = nextHigh;
+      return;
     }
   }
   addNumericValue(state, at, readNumeric(text), weight);
+}
+
+/** The main sum as one integer. */
+function mainSum(state: readonly Value[], at: number): number | bigint {
+  const low = state[at + 2] as number;
+  const high = state[at + 5] as number | bigint;
+  return high === 0 ? low : integer(BigInt(high) * bigLimb + BigInt(low));
+}
+
+function setMainSum(state: Value[], at: number, sum: number | bigint): void {
+  const isSmall = typeof sum === 'number' && sum <= maxSafe - limb && sum >= limb - maxSafe;
+  state[at + 2] = isSmall ? sum : Number(BigInt(sum) % bigLimb);
+  state[at + 5] = isSmall ? 0 : integer(BigInt(sum) / bigLimb);
 }
 
 export function addNumericValue(state: Value[], at: number, value: Numeric, weight: number): void {
@@ -76,7 +134,7 @@ export function addNumericValue(state: Value[], at: number, value: Numeric, weig
   } else {
     if (state[at + 1] === -1) state[at + 1] = scale;
     if (state[at + 1] === scale) {
-      state[at + 2] = addProduct(state[at + 2] as number | bigint, unscaled, weight);
+      setMainSum(state, at, addProduct(mainSum(state, at), unscaled, weight));
       state[at + 3] = (state[at + 3] as number) + weight;
     } else {
       const product = BigInt(unscaled) * BigInt(weight);
@@ -85,7 +143,8 @@ export function addNumericValue(state: Value[], at: number, value: Numeric, weig
   }
   // What is left when the last row has gone is nothing; the next row chooses the main scale anew. A row may be taken out before the
   // one that it stands for comes in: then there are no rows, and a sum that is owed.
-  if (rows === 0 && state[at + 2] === 0 && state[at + 3] === 0 && state[at + 4] === null) initNumericSum(state, at);
+  const isNothing = rows === 0 && state[at + 3] === 0 && state[at + 4] === null && mainSum(state, at) === 0;
+  if (isNothing) initNumericSum(state, at);
 }
 
 function addOther(others: string | null, name: string, rows: number, sum: number | bigint): string | null {
@@ -109,7 +168,7 @@ function addOther(others: string | null, name: string, rows: number, sum: number
 /** The sum of one row or more. */
 export function numericSum(state: readonly Value[], at: number): Numeric {
   const others = state[at + 4] as string | null;
-  const main = state[at + 2] as number | bigint;
+  const main = mainSum(state, at);
   if (others === null) return new Numeric(main, state[at + 1] as number);
   let scale = state[at + 3] === 0 ? 0 : (state[at + 1] as number);
   const sums: [scale: number, sum: bigint][] = [[state[at + 1] as number, BigInt(main)]];
