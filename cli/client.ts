@@ -62,6 +62,11 @@ export class ServiceClient {
     return this.#json(await this.#request({ method: 'GET', path, query, silentMs }));
   }
 
+  /** As `get`, with the text of the answer: what it holds may have more digits than numbers here. */
+  async getText(path: string, query: Query = {}): Promise<string> {
+    return this.#text(await this.#request({ method: 'GET', path, query, silentMs: this.#answerMs }));
+  }
+
   /** Waits for the answer however long the work takes, as long as the service is alive. */
   async post(path: string, body: object): Promise<unknown> {
     const done = new AbortController();
@@ -175,19 +180,25 @@ export class ServiceClient {
   }
 
   async #json(response: IncomingMessage): Promise<Answer> {
+    return JSON.parse(await this.#text(response)) as Answer;
+  }
+
+  /** The text of an answer that is an object of JSON; errors of the API are thrown. */
+  async #text(response: IncomingMessage): Promise<string> {
     const parts: Buffer[] = [];
     try {
       for await (const part of response as AsyncIterable<Buffer>) parts.push(part);
     } catch (error) {
       throw this.#unreachable(error);
     }
-    const answer = parseObject(Buffer.concat(parts).toString());
+    const text = Buffer.concat(parts).toString();
+    const answer = parseObject(text);
     if (answer === null) {
       throw new TidemarkError('SERVICE_UNREACHABLE', `what answers at ${this.url} is not tidemark`, {
         hint: 'Check `http: { host, port }` in the file.',
       });
     }
-    if ((response.statusCode ?? 500) < 400) return answer;
+    if ((response.statusCode ?? 500) < 400) return text;
     throw apiError(answer, response.statusCode ?? 500);
   }
 

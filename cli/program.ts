@@ -70,6 +70,7 @@ export function newProgram(context: CommandContext, setExit: (code: number) => v
   addSetUpCommands(program, context, setExit);
   addServiceCommands(program, context);
   addSinkCommands(program, context, setExit);
+  addDeliveryCommands(program, context, setExit);
   addLogCommands(program, context);
   addViewCommands(program, context, setExit);
   return program;
@@ -149,6 +150,7 @@ function addServiceCommands(program: Command, context: CommandContext): void {
     .option('--position <position>', 'a position of the source, as pg_current_wal_insert_lsn() prints it after COMMIT')
     .option('--now', 'the present position of the source')
     .option('--source <name>', 'the source that the position is of')
+    .option('--searchable', 'refresh a search index too, so that searches find it')
     .option('--timeout <duration>', 'how long to wait at most: 250ms, 10s, 5m', durationArgument, '10s')
     .addOption(jsonOption())
     .action(async (options) => {
@@ -180,6 +182,46 @@ function addSinkCommands(program: Command, context: CommandContext, setExit: (co
     .action(async (options) => {
       const { verifyCommand } = await import('./commands/verify.ts');
       setExit(await verifyCommand(options, context));
+    });
+}
+
+function addDeliveryCommands(program: Command, context: CommandContext, setExit: (code: number) => void): void {
+  for (const [name, about] of [
+    ['pause', 'stop one sink; others go on, and it stays stopped over restarts'],
+    ['resume', 'let a sink go on where it was paused, or where it failed'],
+  ] as const) {
+    command(program, name, about, [`tidemark ${name} --sink search`])
+      .requiredOption('--sink <name>', 'the sink of the file')
+      .addOption(jsonOption())
+      .action(async (options) => {
+        const { pauseCommand } = await import('./commands/pause.ts');
+        await pauseCommand(options, name === 'pause', context);
+      });
+  }
+
+  command(program, 'rebuild', 'build a sink anew from the log, beside what readers see, and swap it in', [
+    'tidemark rebuild --sink search',
+  ])
+    .requiredOption('--sink <name>', 'the sink of the file')
+    .addOption(jsonOption())
+    .action(async (options) => {
+      const { rebuildCommand } = await import('./commands/rebuild.ts');
+      setExit(await rebuildCommand(options, context));
+    });
+
+  command(program, 'dead-letters', 'list the rows that sinks refused, apply them again, or let them go', [
+    'tidemark dead-letters --sink search',
+    'tidemark dead-letters --sink search --retry',
+    `tidemark dead-letters --sink search --skip --key '{"id":42}'`,
+  ])
+    .option('--sink <name>', 'those of one sink of the file')
+    .option('--key <json>', 'those of one row, by its key')
+    .option('--retry', 'apply the newest rows of these keys again')
+    .option('--skip', 'let them go')
+    .addOption(jsonOption())
+    .action(async (options) => {
+      const { deadLettersCommand } = await import('./commands/dead-letters.ts');
+      setExit(await deadLettersCommand(options, context));
     });
 }
 

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import { present } from '../base/assert.ts';
 import { TidemarkError } from '../base/errors.ts';
 import type { PipelineEvent, Report } from '../model/events.ts';
 import type { Log, TopicInfo } from '../model/log.ts';
@@ -106,14 +107,13 @@ export class Pipeline {
 
   /** The group of a sink, its view, if it is fed by one, and the sources that what it holds is made of. */
   sink(name: string): { group: SinkUnit; view: string | null; sources: readonly SourceUnit[] } {
-    for (const group of this.sinkGroups) {
-      const sink = group.sinks.find((candidate) => candidate.name === name);
-      if (!sink) continue;
-      const view = 'view' in sink.fedBy ? sink.fedBy.view : null;
-      return { group, view, sources: this.#sourcesOf(sink) };
-    }
-    const known = this.sinkGroups.flatMap((group) => group.sinks);
-    throw new TidemarkError('SINK_UNKNOWN', `there is no sink '${name}'`, { hint: knownNames('sinks', known) });
+    const group = this.sinkUnit(name);
+    const sink = present(
+      group.sinks.find((candidate) => candidate.name === name),
+      `sink ${name}`,
+    );
+    const view = 'view' in sink.fedBy ? sink.fedBy.view : null;
+    return { group, view, sources: this.#sourcesOf(sink) };
   }
 
   /** While the tables of a view are not known, they may be of any source. */
@@ -124,8 +124,22 @@ export class Pipeline {
   }
 
   sinkReport(name: string): SinkReport {
-    const { group } = this.sink(name);
-    const report = group.status().find((sink) => sink.name === name);
+    const report = this.sinkUnit(name)
+      .status()
+      .find((sink) => sink.name === name);
+  /** The unit that a sink belongs to; SINK_UNKNOWN. */
+  sinkUnit(name: string): SinkUnit {
+    const unit = this.sinkGroups.find(({ sinks }) => sinks.some((sink) => sink.name === name));
+    if (unit) return unit;
+    const known = this.sinkGroups.flatMap(({ sinks }) => sinks);
+    throw new TidemarkError('SINK_UNKNOWN', `there is no sink '${name}'`, { hint: knownNames('sinks', known) });
+  }
+
+  /** What commands about a sink act on; SINK_UNKNOWN. */
+  sinkGroup(name: string): SinkUnit['group'] {
+    return this.sinkUnit(name).group;
+  }
+
     if (!report) throw new TidemarkError('INTERNAL', `sink '${name}' has no status`);
     return report;
   }
@@ -152,13 +166,40 @@ export class Pipeline {
   async status(): Promise<ServiceStatus> {
     const reasons = this.reasons();
     return {
+  /** What is not as usual and yet wanted, one sentence each. */
+  notes(): string[] {
+    const sinks = this.sinkGroups.flatMap((group) => group.status());
+    return sinks.flatMap(({ name, paused, rebuild, position }) => [
+      ...(paused ? [`sink ${name}: is paused`] : []),
+      ...(rebuild !== null && position !== null ? [`sink ${name}: is being rebuilt`] : []),
+    ]);
+  }
+
+  async #sinkReports(): Promise<SinkReport[]> {
+    const reports = this.sinkGroups.flatMap((group) => group.status());
+    return Promise.all(
+      reports.map(async (report) => {
+        if (report.rebuild === null) return report;
+        return { ...report, rebuild: { ...report.rebuild, changes_total: await this.topicChanges(report.name) } };
+      }),
+    );
+  }
+
+  /** Changes that the log holds of a sink's topic; null while that is not known. */
+  async topicChanges(sink: string): Promise<number | null> {
+    const own = this.sinkUnit(sink).sinks.find(({ name }) => name === sink)?.topic;
+    const topics = await this.topics().catch(() => []);
+    return topics.find(({ topic }) => topic === own)?.records ?? null;
+  }
+
       name: this.name,
       ready: reasons.length === 0,
       reasons,
       sources: this.sources.map((source) => source.status()),
       log: await this.#logReport(),
       views: this.views?.status() ?? [],
-      sinks: this.sinkGroups.flatMap((group) => group.status()),
+      notes: this.notes(),
+      sinks: await this.#sinkReports(),
     };
   }
 

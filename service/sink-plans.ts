@@ -15,7 +15,7 @@ import { viewsStream } from '../views/port.ts';
 /** Turns the sinks of the file into the groups that the service runs. */
 export async function sinkPlans(
   sinks: readonly SinkConfig[],
-  deps: ServiceDeps & { log: Log; report: Report; config: Config },
+  deps: Pick<ServiceDeps, 'clock' | 'files' | 'random' | 'output'> & { log: Log; report: Report; config: Config },
 ): Promise<SinkGroupPlan[]> {
   const { log, clock, files, random, report, output, config } = deps;
   const directory = join(config.dataDirectory, 'sinks');
@@ -44,6 +44,7 @@ export async function sinkPlans(
   return groups.map((group) => ({
     sinks: group.sinks.map(({ name, stream, topic }) => ({
       name,
+      topic,
       fedBy: stream === viewsStream ? { view: topic.slice(viewsStream.length + 1) } : { source: stream },
     })),
     group,

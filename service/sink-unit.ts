@@ -18,6 +18,8 @@ interface SinkStanding {
   readonly lagSeconds: number | null;
   readonly consistent: boolean;
   readonly deadLetters: number;
+  readonly paused: boolean;
+  readonly rebuild: { readonly changes: number } | null;
   readonly error: StatusError | null;
 }
 
@@ -25,6 +27,7 @@ interface SinkStanding {
 export interface FedSink {
   readonly name: string;
   readonly fedBy: { readonly source: string } | { readonly view: string };
+  readonly topic: string;
 }
 
 /** Sinks that share a target, a cursor and a commit: they run and fail together. */
@@ -34,8 +37,8 @@ export interface SinkGroupPlan {
   readonly status: () => readonly SinkStanding[];
   /** Calls the listener after every progress; returns what ends that. */
   readonly onProgress: (listener: () => void) => () => void;
-  /** By what the sinks are read back and repaired (verify). */
-  readonly group?: Pick<SinkGroup, 'sinks' | 'target' | 'repair'>;
+  /** By what the sinks are read back and repaired (verify), and by what commands act on them. */
+  readonly group: SinkGroup;
 }
 
 /** One group of sinks in the service's care. */
@@ -58,7 +61,7 @@ export class SinkUnit {
 
   onEvent(event: PipelineEvent): void {
     if (event.type === 'sink.failed') this.#dead.set(event.sink, event.error);
-    else if (event.type === 'sink.recovered') this.#dead.delete(event.sink);
+    else if (event.type === 'sink.recovered' || event.type === 'sink.paused') this.#dead.delete(event.sink);
   }
 
   /** What a sink has failed with, when only a person can bring it back. */
@@ -76,6 +79,8 @@ export class SinkUnit {
       lag_seconds: roundedSeconds(sink.lagSeconds),
       consistent: sink.consistent,
       dead_letters: sink.deadLetters,
+      paused: sink.paused,
+      rebuild: sink.rebuild && { changes: sink.rebuild.changes, changes_total: null },
       error: failure ?? sink.error,
     }));
   }

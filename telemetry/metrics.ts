@@ -144,6 +144,10 @@ export class Metrics {
       of('sink_seq', 'Newest transaction that the sink holds.', (s) => s.seq),
       of('sink_consistent', '1 when the sink equals the source at its position.', (s) => Number(s.consistent)),
       of('sink_up', '1 while the sink makes progress.', (s) => Number(s.error === null)),
+      of('sink_paused', '1 while the sink is paused.', (s) => Number(s.paused)),
+      of('sink_rebuilding', '1 while a state that readers do not see yet is being built.', (s) =>
+        Number(s.rebuild !== null),
+      ),
       of('dead_letters', 'Rows that the sink refused and that wait for a decision.', (s) => s.dead_letters),
     ];
   }

@@ -14,6 +14,8 @@ export interface ServiceStatus {
   readonly ready: boolean;
   /** Why not, one sentence a reason. */
   readonly reasons: readonly string[];
+  /** What is not as usual and yet as somebody wants it. */
+  readonly notes: readonly string[];
   readonly sources: readonly SourceReport[];
   readonly log: LogReport;
   readonly views: readonly ViewReport[];
@@ -90,7 +92,18 @@ export interface SinkReport {
   readonly lag_seconds: number | null;
   readonly consistent: boolean;
   readonly dead_letters: number;
+  /** Somebody stopped it; no failure. */
+  readonly paused: boolean;
+  /** A state that readers do not see yet is being built; null while none is. */
+  readonly rebuild: RebuildReport | null;
   readonly error: StatusError | null;
+}
+
+export interface RebuildReport {
+  /** Changes that it was built from so far, since the service started. */
+  readonly changes: number;
+  /** Changes that the log holds of its topic, as far as that is known: more come meanwhile, and fewer are left once it is compacted. */
+  readonly changes_total: number | null;
 }
 
 export function snapshotReport(status: SnapshotStatus): SnapshotReport {

@@ -28,7 +28,7 @@ export async function statusCommand(
 /** The status document for people. */
 function describeStatus(status: ServiceStatus): string {
   const lines = [`${status.name}: ${status.ready ? 'ready' : 'not ready'}`];
-  for (const reason of status.reasons) lines.push(`  ${reason}`);
+  for (const reason of [...status.reasons, ...status.notes]) lines.push(`  ${reason}`);
   const { log } = status;
   const disk = log.disk_used_percent === null ? '' : `, disk ${log.disk_used_percent.toFixed(0)} % used`;
   lines.push(
@@ -87,8 +87,17 @@ function sinkRow(sink: SinkReport): string[] {
     sink.position === null ? '-' : positionText(sink.position),
     lag(sink.lag_seconds) || '-',
     formatCount(sink.dead_letters),
-    sink.error ? sink.error.code : sink.consistent ? 'consistent' : 'filling',
+    sinkState(sink),
   ];
+}
+
+function sinkState({ error, paused, rebuild, position, consistent }: SinkReport): string {
+  if (error) return error.code;
+  if (paused) return 'paused';
+  if (rebuild === null) return consistent ? 'consistent' : 'filling';
+  const { changes, changes_total: total } = rebuild;
+  const share = total === null || total === 0 ? '' : ` ${Math.floor(Math.min(1, changes / total) * 100)} %`;
+  return `${position === null ? 'filling' : 'rebuilding'}${share}`;
 }
 
 function lag(seconds: number | null): string {

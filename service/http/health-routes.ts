@@ -9,7 +9,11 @@ export function addHealthRoutes(server: FastifyInstance, context: HttpContext): 
   server.get('/readyz', async (_request, reply) => {
     const reasons = context.stopping.aborted ? ['the service is stopping'] : pipeline.reasons();
     reply.status(reasons.length === 0 ? 200 : 503);
-    return { ready: reasons.length === 0, reasons: reasons.map((reason) => secrets.clean(reason)) };
+    return {
+      ready: reasons.length === 0,
+      reasons: reasons.map((reason) => secrets.clean(reason)),
+      notes: pipeline.notes(),
+    };
   });
 
   server.get('/metrics', async (_request, reply) => {

@@ -13,6 +13,7 @@ import { guard, rawHeaders } from './guard.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { addPipelineRoutes } from './pipeline-routes.ts';
 import { addVerifyRoutes } from './verify-routes.ts';
+import { addSinkRoutes } from './sink-routes.ts';
 import { addViewRoutes } from './view-routes.ts';
 
 /** Requests carry a table's name and a condition, never data. */
@@ -58,6 +59,7 @@ export class HttpServer {
       ...addPipelineRoutes(server, context),
       ...addEventRoutes(server, context),
       ...addViewRoutes(server, context),
+      ...addSinkRoutes(server, context),
       ...addVerifyRoutes(server, context),
     ];
     addErrorHandling(server, context, paths);

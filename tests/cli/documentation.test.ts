@@ -52,6 +52,7 @@ test('every path of the API and every metric is in docs/http.md', async () => {
     name: '',
     ready: true,
     reasons: [],
+    notes: [],
     sources: [],
     log: { type: 'embedded', bytes: 0, topics: 0, disk_used_percent: null },
     views: [],

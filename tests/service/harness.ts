@@ -175,7 +175,8 @@ export async function startService(
           sources: [{ name: 'shop', type: 'fed', order: lsnOrder, origin, build: () => fed }],
           views: null,
           sinks: groups.map((group) => ({
-            sinks: group.sinks.map(({ name, stream }) => ({ name, fedBy: { source: stream } })),
+            sinks: group.sinks.map(({ name, stream, topic }) => ({ name, topic, fedBy: { source: stream } })),
+            group,
             run: async (signal: AbortSignal) => group.run(signal),
             status: () => group.status(),
             onProgress: (listener: () => void) => group.onProgress(listener),

@@ -10,7 +10,11 @@ test('liveness answers whatever the sources do, readiness says why it is red', a
   source.fail(new TidemarkError('SLOT_LOST', 'the slot tidemark_shop is gone', { hint: 'Take a new snapshot.' }));
   await until(async () => (await get('/readyz')).status === 503);
   const red = await get('/readyz');
-  expect(await red.json()).toEqual({ ready: false, reasons: ['source shop: the slot tidemark_shop is gone'] });
+  expect(await red.json()).toEqual({
+    ready: false,
+    reasons: ['source shop: the slot tidemark_shop is gone'],
+    notes: [],
+  });
   expect((await get('/healthz')).status).toBe(200);
 });
 
@@ -25,6 +29,7 @@ test('status has the shape of the contract', async () => {
     name: 'test',
     ready: true,
     reasons: [],
+    notes: [],
     sources: [
       {
         name: 'shop',
@@ -61,6 +66,8 @@ test('status has the shape of the contract', async () => {
         lag_seconds: expect.any(Number),
         consistent: true,
         dead_letters: 0,
+        paused: false,
+        rebuild: null,
         error: null,
       },
     ],

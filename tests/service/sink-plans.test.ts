@@ -7,8 +7,6 @@ import { parseConfig } from '../../config/load.ts';
 import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import type { Log } from '../../model/log.ts';
 import { sinkPlans } from '../../service/sink-plans.ts';
-import { createLogger } from '../../telemetry/logger.ts';
-import { SecretFilter } from '../../telemetry/secrets.ts';
 import { Feeder } from '../sinks/harness.ts';
 import { customers, temporaryDirectory } from './harness.ts';
 
@@ -26,9 +24,7 @@ sources:
   other: { type: postgres, url: "postgres://localhost/other", tables: [public.orders] }
 ${sinks}`;
   await writeFile(join(directory, 'tidemark.yaml'), text);
-  const secrets = new SecretFilter();
   const output = { write: (): boolean => true };
-  const logger = await createLogger({ level: 'silent', output: { ...output, isTTY: false }, colour: false, secrets });
   await sinkPlans(parseConfig(text, join(directory, 'tidemark.yaml'), {}).sinks, {
     config: parseConfig(text, join(directory, 'tidemark.yaml'), {}),
     log,
@@ -36,8 +32,6 @@ ${sinks}`;
     files: systemFiles,
     random: Math.random,
     report: () => undefined,
-    logger,
-    secrets,
     output,
   });
 }
