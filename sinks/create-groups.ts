@@ -96,11 +96,16 @@ function sqliteTarget(members: readonly SqliteSinkOptions[], deps: SinkDependenc
 }
 
 function ndjsonTarget(members: readonly NdjsonSinkOptions[], deps: SinkDependencies): Target {
-  const sources = new Map(members.map((member) => [member.name, member.sourceName ?? streamOf(member)]));
+  const feeds = new Map(
+    members.map((member) => {
+      const { name, sourceName = streamOf(member), numbers = 'exact' } = member;
+      return [name, { source: sourceName, numbers }];
+    }),
+  );
   const [first, second] = members;
   if (first === undefined || first.path === '-') {
     const fingerprints = new Map(members.map((member) => [member.name, fingerprintOf(member)]));
-    return new NdjsonTarget(new FeedPipe(deps.output ?? process.stdout, deps, fingerprints), sources, deps);
+    return new NdjsonTarget(new FeedPipe(deps.output ?? process.stdout, deps, fingerprints), feeds, deps);
   }
   if (second !== undefined) {
     throw new TidemarkError('CONFIG_INVALID', `Sinks '${first.name}' and '${second.name}' write to the same file`, {
@@ -114,5 +119,5 @@ function ndjsonTarget(members: readonly NdjsonSinkOptions[], deps: SinkDependenc
     epoch: deps.log.epoch,
     fingerprint: fingerprintOf(first),
   });
-  return new NdjsonTarget(feed, sources, deps);
+  return new NdjsonTarget(feed, feeds, deps);
 }

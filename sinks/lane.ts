@@ -103,6 +103,7 @@ export class Lane {
    */
   async rewrite(sink: Sink, rows: ChangeSet): Promise<void> {
     await this.#begin();
+    this.#target.beginRewrite?.();
     if (rows.schemaId > sink.schemaId) await this.#reshape(sink, rows.schemaId);
     await this.#apply(sink, rows, 0, rows.count);
     await this.#target.endTransaction?.([sink.name], this.cursor);

@@ -30,11 +30,17 @@ interface Encoders {
 export class LineEncoder {
   readonly #shape: SinkShape;
   readonly #tableOf: (schemaId: number) => Table | undefined;
+  readonly #numbers: 'exact' | 'string';
   readonly #encoders: (Encoders | undefined)[] = [];
 
-  constructor(shape: SinkShape, tableOf: (schemaId: number) => Table | undefined) {
+  constructor(
+    shape: SinkShape,
+    tableOf: (schemaId: number) => Table | undefined,
+    numbers: 'exact' | 'string' = 'exact',
+  ) {
     this.#shape = shape;
     this.#tableOf = tableOf;
+    this.#numbers = numbers;
   }
 
   /** Appends the line of the change; ROW_REJECTED, with nothing appended, when a value has no JSON. */
@@ -74,9 +80,10 @@ export class LineEncoder {
       assert(table !== undefined, `the log has no table with id ${schemaId}`);
       const { columns, key } = this.#shape;
       const keyColumns = key.flatMap((position) => columns[position] ?? []);
+      const options = { singleLine: true, numbers: this.#numbers };
       encoders = {
-        key: rowJsonEncoder(table, { columns: jsonColumns(table, keyColumns), singleLine: true }),
-        row: rowJsonEncoder(table, { columns: jsonColumns(table, columns), singleLine: true }),
+        key: rowJsonEncoder(table, { columns: jsonColumns(table, keyColumns), ...options }),
+        row: rowJsonEncoder(table, { columns: jsonColumns(table, columns), ...options }),
       };
       this.#encoders[schemaId] = encoders;
     }

@@ -26,6 +26,11 @@ export interface Target {
   /** Connects, takes the target over from an older writer, and says where each sink of the group stands. SINK_TARGET when it is not ours. */
   open(): Promise<ReadonlyMap<string, SinkState>>;
   begin(): Promise<void>;
+  /**
+   * After `begin`: what is applied in this write was refused before, and comes again at a position that has been reached. For a target that
+   * tells its writes apart by their positions.
+   */
+  beginRewrite?(): void;
   /** Starts an empty copy of the sink beside the readable one; what is applied from now on goes there. Drops a copy begun earlier. */
   beginRebuild(sink: string): Promise<void>;
   /** Fits the sink to a new shape of its rows, keeping what it holds. */

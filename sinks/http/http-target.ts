@@ -68,6 +68,8 @@ export class HttpTarget implements Target {
   #parts = 0;
   #partsHad = { seq: 0, count: 0 };
   #refused: RefusedChange[] = [];
+  /** Ends the keys of requests that repeat rows at a position of which the endpoint has had requests already. */
+  #again = '';
   /** Changes go to a state that the endpoint is told of as a whole, at the end of the write in which `#startDue` is set. */
   #starting = false;
   #startDue = false;
@@ -110,6 +112,11 @@ export class HttpTarget implements Target {
     this.#forget();
   }
 
+  beginRewrite(): void {
+    this.#again = `:again-${Math.floor(this.#deps.clock.now()).toString(36)}`;
+    this.#partsHad = { seq: 0, count: 0 };
+  }
+
   async beginRebuild(): Promise<void> {
     this.#forget();
     this.#dropState();
@@ -118,7 +125,7 @@ export class HttpTarget implements Target {
   }
 
   async reshape(_sink: string, shape: SinkShape): Promise<void> {
-    this.#encoder = new LineEncoder(shape, (schemaId) => this.#deps.log.table(schemaId));
+    this.#encoder = new LineEncoder(shape, (schemaId) => this.#deps.log.table(schemaId), this.#member.numbers);
     this.#keyed = shape.key.length > 0;
   }
 
@@ -204,6 +211,7 @@ export class HttpTarget implements Target {
     this.#parts = 0;
     this.#refused = [];
     this.#startDue = false;
+    this.#again = '';
   }
 
   #dropState(): void {
@@ -308,7 +316,7 @@ export class HttpTarget implements Target {
   }
 
   async #post(body: Buffer, key: string): Promise<Refusal | null> {
-    return this.#endpoint.post(body, `${this.#keyStart}:${key}`);
+    return this.#endpoint.post(body, `${this.#keyStart}:${key}${this.#again}`);
   }
 
   #frame(cursor: Cursor): Frame {

@@ -14,6 +14,13 @@ import type { Feed } from './feed.ts';
 /** Lines of an unfinished commit go to the feed when they are this many bytes. */
 const bufferBytes = 256 * 1024;
 
+/** What is particular to one sink of a feed. */
+export interface FeedMember {
+  /** What its commit lines name as their source. */
+  readonly source: string;
+  readonly numbers: 'exact' | 'string';
+}
+
 interface Line {
   encoder: LineEncoder | null;
   keyed: boolean;
@@ -30,7 +37,7 @@ export class NdjsonTarget implements Target {
   readonly type = 'ndjson';
   readonly wants = 'every';
   readonly #feed: Feed;
-  readonly #sources: ReadonlyMap<string, string>;
+  readonly #members: ReadonlyMap<string, FeedMember>;
   readonly #log: Log;
   readonly #directory: string;
   readonly #lines = new Map<string, Line>();
@@ -39,10 +46,9 @@ export class NdjsonTarget implements Target {
   /** Lines were written since the last commit line. */
   #open = false;
 
-  /** `sources` tells for each sink what its commit lines name as their source. */
-  constructor(feed: Feed, sources: ReadonlyMap<string, string>, deps: { log: Log; directory: string }) {
+  constructor(feed: Feed, members: ReadonlyMap<string, FeedMember>, deps: { log: Log; directory: string }) {
     this.#feed = feed;
-    this.#sources = sources;
+    this.#members = members;
     this.#log = deps.log;
     this.#directory = deps.directory;
   }
@@ -50,7 +56,7 @@ export class NdjsonTarget implements Target {
   async open(): Promise<ReadonlyMap<string, SinkState>> {
     this.#output.reset();
     this.#open = false;
-    for (const sink of this.#sources.keys()) {
+    for (const sink of this.#members.keys()) {
       this.#lines.set(sink, { encoder: null, keyed: true, spool: null, rebuilding: false });
     }
     return this.#feed.open();
@@ -71,7 +77,8 @@ export class NdjsonTarget implements Target {
 
   async reshape(sink: string, shape: SinkShape): Promise<void> {
     const line = this.#line(sink);
-    line.encoder = new LineEncoder(shape, (schemaId) => this.#log.table(schemaId));
+    const { numbers } = present(this.#members.get(sink), `sink ${sink}`);
+    line.encoder = new LineEncoder(shape, (schemaId) => this.#log.table(schemaId), numbers);
     line.keyed = shape.key.length > 0;
   }
 
@@ -102,7 +109,7 @@ export class NdjsonTarget implements Target {
   async endTransaction(sinks: readonly string[], cursor: Cursor): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
-    this.#output.text(commitLine(this.#sources.get(sinks[0] ?? '') ?? '', cursor));
+    this.#output.text(commitLine(this.#members.get(sinks[0] ?? '')?.source ?? '', cursor));
     if (this.#output.at >= bufferBytes) await this.#flush();
   }
 

@@ -149,7 +149,9 @@ export class Harness {
     this.feeder = new Feeder(log, writer);
   }
 
-  static async create(options: { segmentBytes?: number } = {}): Promise<Harness> {
+  static async create(
+    options: { segmentBytes?: number; compactBytes?: number; retainBytes?: number } = {},
+  ): Promise<Harness> {
     const directory = await mkdtemp(join(tmpdir(), 'tidemark-sinks-'));
     const log = await openEmbeddedLog({
       ...options,

@@ -189,3 +189,15 @@ test('a row that has no JSON goes to the dead letters, before the consistent sta
     .map((line) => JSON.parse(line).key.id);
   expect(ids).toEqual([1, 3, 5]);
 });
+
+test('with numbers: string a feed quotes what a double cannot hold, and nothing else', async () => {
+  const { feeder } = harness;
+  feeder.upsert(orders, { id: '9007199254740993', customer: '5', total: '1.50' }).commitConsistent(orders);
+  feeder.upsert(orders, { id: '7', customer: 'a', total: '0.1234567890123456789' }).commit();
+  await feeder.durable();
+  await caughtUp(harness.run([feed({ numbers: 'string', start: 'eager' })]), 2);
+  expect(lines().filter((line) => line.includes('"doc"'))).toEqual([
+    '{"op":"upsert","key":{"id":"9007199254740993"},"doc":{"id":"9007199254740993","customer":"5","total":1.50},"seq":1}',
+    '{"op":"upsert","key":{"id":7},"doc":{"id":7,"customer":"a","total":"0.1234567890123456789"},"seq":2}',
+  ]);
+});
