@@ -86,6 +86,14 @@ function sinkLines(source: string, table: FoundTable | undefined): string[] {
     '  #   type: ndjson',
     '  #   path: ./changes.ndjson',
     `  #   from: ${quoted(from)}`,
+    '  # cache:                      # a key of Redis for each row',
+    '  #   type: redis',
+    '  #   url: ${REDIS_URL}         # redis://user:password@host:6379/0',
+    `  #   from: ${quoted(from)}`,
+    '  # index:                      # a document for each row; or elasticsearch',
+    '  #   type: opensearch',
+    '  #   url: ${SEARCH_URL}        # http://user:password@host:9200',
+    `  #   from: ${quoted(from)}`,
   ];
   // Without a table to name there is nothing that `check` would accept.
   return table ? lines : lines.slice(0, 7).map((line) => `# ${line.replace('  # search:', '  search:')}`);

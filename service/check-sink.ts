@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { messageOf, systemCodeOf } from '../base/errors.ts';
 import type { Config } from '../config/config.ts';
 import type { NdjsonSinkConfig, SinkConfig, SqliteSinkConfig } from '../config/sink-config.ts';
+import { parseKeyTemplate } from '../model/key-template.ts';
 import type { CheckResult } from '../model/source.ts';
 import type { Table } from '../model/table.ts';
 import type { BoundView } from '../views/plan/plan.ts';
@@ -113,15 +114,48 @@ export function* checkSinkColumns(
       fix: `It has ${[...has].join(', ')}.`,
     };
   }
+  yield* checkNamed(sink, source);
   const unkeyed = source.key.filter((name) => sink.columns !== null && !named.includes(name));
   if (unkeyed.length > 0) {
     const fix = `Add ${unkeyed.join(', ')} to the sink's columns.`;
     yield { level: 'error', subject: `${sink.name}: columns`, message: `the key of ${source.name} is left out`, fix };
   }
-  if (source.key.length === 0 && source.name.startsWith('view ') && sink.type === 'sqlite') {
-    const fix = "Declare the view's `key`: the columns that tell its rows apart.";
+  const isView = source.name.startsWith('view ');
+  if (source.key.length === 0 && (needsKey.has(sink.type) || (isView && sink.type === 'sqlite'))) {
+    const fix = isView
+      ? "Declare the view's `key`: the columns that tell its rows apart."
+      : "Give the table a primary key, or name the columns that tell its rows apart in the table's `key`.";
     yield { level: 'error', subject: `${sink.name}: from`, message: `${source.name} has no key`, fix };
   }
+}
+
+/** What holds one row under a name made of the key. */
+const needsKey: ReadonlySet<string> = new Set(['redis', 'opensearch', 'elasticsearch']);
+
+/** Columns that a sink names by their names in it: those of a Redis key's template, and what routes documents. */
+function* checkNamed(sink: SinkConfig, source: SinkSource): Generator<CheckResult> {
+  const nameOf = (column: string): string => sink.columns?.find((one) => one.column === column)?.as ?? column;
+  const columns = sink.columns?.map(({ as }) => as) ?? source.columns;
+  if (sink.type === 'opensearch' || sink.type === 'elasticsearch') {
+    const fields = [...(sink.routing === null ? [] : [sink.routing]), ...Object.keys(sink.mapping ?? {})];
+    const unknown = fields.filter((field) => !columns.includes(field));
+    if (unknown.length === 0) return;
+    const message = `the sink has no column ${unknown.join(', ')}`;
+    yield { level: 'error', subject: `${sink.name}: index`, message, fix: `It has ${columns.join(', ')}.` };
+  }
+  if (sink.type !== 'redis' || source.key.length === 0) return;
+  const key = source.key.map(nameOf);
+  const used = (parseKeyTemplate(sink.key) ?? []).flatMap((part) => ('column' in part ? [part.column] : []));
+  const whole = used.includes(null);
+  const others = used.filter((column) => column !== null && !key.includes(column));
+  const missing = whole ? [] : key.filter((column) => !used.includes(column));
+  if (others.length === 0 && missing.length === 0) return;
+  const what =
+    others.length > 0
+      ? `${others.join(', ')} is no part of the key of ${source.name}, and deletes tell the key alone`
+      : `rows that differ in ${missing.join(', ')} alone would share a key`;
+  const fix = `Write ${key.map((column) => `{${column}}`).join(':')}, or {*} for the whole key.`;
+  yield { level: 'error', subject: `${sink.name}: key`, message: what, fix };
 }
 
 function topicOf(sink: SinkConfig, config: Config): string {

@@ -8,6 +8,7 @@ import { checkNdjson } from '../connectors/ndjson/check.ts';
 import { checkPostgres } from '../connectors/postgres/check.ts';
 import type { CheckResult } from '../model/source.ts';
 import { viewTopic } from '../views/port.ts';
+import { checkSinkServers } from './check-servers.ts';
 import { checkSink, checkSinkColumns, shapeOf, shapeOfView } from './check-sink.ts';
 import { checkViewTexts, checkViews, problem } from './check-views.ts';
 import { describeTables } from './describe-tables.ts';
@@ -45,6 +46,7 @@ export async function* checkDeployment(
       yield problem(source.name, error);
     }
   }
+  yield* checkSinkServers(config);
   const tables = await describeTables(config);
   const bound = yield* checkViews(config.views, tables);
   const shapes = new Map([...tables.byTopic.values()].map((table) => [table.topic, shapeOf(table)]));

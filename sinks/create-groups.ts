@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { present } from '../base/assert.ts';
 import { TidemarkError } from '../base/errors.ts';
 import { HttpTarget } from './http/http-target.ts';
@@ -8,6 +7,7 @@ import { FeedPipe } from './ndjson/feed-pipe.ts';
 import { NdjsonTarget } from './ndjson/ndjson-target.ts';
 import { fingerprintOf, streamOf } from './options.ts';
 import type { NdjsonSinkOptions, SinkOptions, SqliteSinkOptions } from './options.ts';
+import { placeOf } from './place.ts';
 import type { Target } from './port.ts';
 import { SinkGroup } from './sink-group.ts';
 import { Sink } from './sink.ts';
@@ -32,26 +32,6 @@ export function createSinkGroups(
     const sinks = members.map((member) => new Sink(member, deps));
     return new SinkGroup(sinks, targetOf(members, deps, classes), deps);
   });
-}
-
-/** What sinks on the same target have in common. Where nothing can be written together, each sink is a target of its own. */
-function placeOf(sink: SinkOptions): string {
-  switch (sink.type) {
-    case 'sqlite':
-    case 'ndjson':
-      return `${sink.type}:${sink.path === '-' ? '-' : resolve(sink.path)}`;
-    case 'redis':
-      return `redis:${serverOf(sink.url)}`;
-    default:
-      return `${sink.type}:${sink.name}`;
-  }
-}
-
-/** Host, port and database of a Redis. */
-function serverOf(url: string): string {
-  if (!URL.canParse(url)) return url;
-  const { hostname, port, pathname } = new URL(url);
-  return `${hostname}:${port || '6379'}/${Number(pathname.slice(1) || '0')}`;
 }
 
 function targetOf(members: readonly SinkOptions[], deps: SinkDependencies, classes: TargetClasses): Target {
