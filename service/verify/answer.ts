@@ -58,6 +58,21 @@ export class Tally {
       else this.cut = true;
     }
   }
+
+  /** The keys as people look for them: 9 before 10. */
+  sorted(): Record<DifferenceKind, readonly string[]> {
+    const { missing, extra, different } = this.keys;
+    return { missing: inOrder(missing), extra: inOrder(extra), different: inOrder(different) };
+  }
+}
+
+/** Longer lists are for programs. */
+const sortedMax = 10_000;
+
+function inOrder(keys: readonly string[]): readonly string[] {
+  if (keys.length > sortedMax) return keys;
+  const { compare } = new Intl.Collator('en', { numeric: true });
+  return keys.toSorted((a, b) => compare(a, b) || (a < b ? -1 : 1));
 }
 
 /** An answer as JSON text. A key that is a JSON object stands as it is, with all the digits of its numbers. */

@@ -112,7 +112,12 @@ class Verification {
     for await (const found of comparison.differences()) await this.#take(found, comparison, against, query);
     if (this.#request.repair && this.#logDiffers > 0) await this.#readAgain(sides);
     if (this.#logDiffers > 0) this.#notes.push(this.#aboutLog());
-    const { missing, extra, different } = this.#tally.keys;
+    if (this.#repairer.rejected > 0) {
+      this.#notes.push(
+        `the sink refuses ${this.#repairer.rejected} of these rows; 'tidemark dead-letters' has its reasons`,
+      );
+    }
+    const { missing, extra, different } = this.#tally.sorted();
     return {
       sink: this.#sink.name,
       against,
@@ -145,7 +150,10 @@ class Verification {
     const real = found.filter(isReal);
     this.#orderOnly += found.length - real.length;
     this.#tally.add(real);
-    const strange = real.filter((difference) => against !== 'log' && !isAsExpected(difference, logged, anyOrder));
+    const isKeyless = this.#pipeline.log.table(this.#sink.newestSchemaId())?.key.length === 0;
+    const isStrange = (difference: Difference): boolean =>
+      isKeyless ? !isLogged(difference, logged) : !isAsExpected(difference, logged, anyOrder);
+    const strange = against === 'log' ? [] : real.filter(isStrange);
     // What changed before it was looked up is another row in the log by now.
     const changed = await comparison.changed(strange);
     const inLog = new Set(strange.filter(({ key }) => !changed.has(key)));
@@ -235,11 +243,16 @@ class Verification {
 
 /** Whether the log holds what there should be, so that the sink alone is wrong. */
 function isAsExpected(difference: Difference, logged: ReadonlyMap<string, Logged>, anyOrder: boolean): boolean {
-  const { key, kind, rows, expected, expectedBag } = difference;
+  const { key, kind, expected, expectedBag } = difference;
   const held = logged.get(key);
   if (kind === 'extra') return held === undefined || held.rows === 0;
-  if (held === undefined || held.rows < rows) return false;
-  return held.hash === expected || held.rows > 1 || (anyOrder && held.bag === expectedBag);
+  if (held === undefined || held.rows === 0) return false;
+  return held.hash === expected || (anyOrder && held.bag === expectedBag);
+}
+
+/** The same for a table without a key, of which the log has every row that ever was. */
+function isLogged({ key, kind, rows }: Difference, logged: ReadonlyMap<string, Logged>): boolean {
+  return kind === 'extra' || (logged.get(key)?.rows ?? 0) >= rows;
 }
 
 /** Whether sink and log agree, and the source has the same in another order. */
