@@ -98,7 +98,8 @@ async function* aboutKeys(
         hint: 'Remove it, or give the sink another database.',
       });
     }
-    const made = await connection.call('HGET', keys.owner, `made:${key}`);
+    const session = new RedisSession(connection, deployment, 'check');
+    const made = await session.makerOf(key);
     const form = keyFormOfTemplate(key);
     const found = record === null && made === null ? await anyKeyOf(connection, [form]) : null;
     if (found === null) {

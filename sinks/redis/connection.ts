@@ -66,6 +66,8 @@ export class RedisConnection {
       ...(url.startsWith('rediss:') ? { tls: { servername: place.host } } : {}),
       connectTimeout: timeouts.connectMs,
       commandTimeout: timeouts.commandMs,
+      // What the other side says to the end of a connection is of no interest.
+      disconnectTimeout: 100,
       lazyConnect: true,
       protocol: 2,
       // Each of these would hide that the connection broke in the middle of something.

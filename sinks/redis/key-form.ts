@@ -67,9 +67,12 @@ export function keyFormOf(sink: string, template: string, shape: SinkShape): Key
   });
 }
 
-/** The keys of a template that an earlier run has written; its columns may be gone by now. */
-export function keyFormOfTemplate(template: string): KeyForm {
-  return formOf(partsOf(template), () => ({ position: -1, type: undefined }));
+/** The keys of a template where rows are not known, or only columns that may have changed since. */
+export function keyFormOfTemplate(template: string, shape: SinkShape | null = null): KeyForm {
+  return formOf(partsOf(template), (name) => ({
+    position: -1,
+    type: shape?.columns.find((column) => column.name === name)?.type,
+  }));
 }
 
 /** Why keys cannot be told apart under the template, or null. What follows the semicolon is what to write. */

@@ -87,6 +87,9 @@ export function redisError(error: unknown, broken: unknown, label: string, sink:
 }
 
 function otherReply(said: string): Known {
+  // What a script meets is told without the word.
+  const noPermission = byWord['NOPERM'];
+  if (noPermission && /user executing the script can't/.test(said)) return noPermission;
   if (/without any password configured|no password is set/.test(said)) {
     return {
       code: 'SINK_AUTH',

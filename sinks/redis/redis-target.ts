@@ -313,7 +313,7 @@ export class RedisTarget implements Target {
     const shape = entry.newestShape(null);
     const current = shape === null ? keyFormOfTemplate(options.key) : keyFormOf(entry.name, options.key, shape);
     const old = record?.now.key ?? '';
-    return old === '' || old === current.template ? [current] : [current, keyFormOfTemplate(old)];
+    return old === '' || old === current.template ? [current] : [current, keyFormOfTemplate(old, shape)];
   }
 
   /** Rows that stay as they are would keep the columns of before: the log has them all. */

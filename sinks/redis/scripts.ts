@@ -156,24 +156,31 @@ if #stale > 0 then redis.call('DEL', unpack(stale)) end
 return #stale`);
 
 /**
- * Does what sinks do, to keys that nobody sees, and leaves nothing: a user who lacks a permission is to hear of it before a write has
- * been half done. KEYS: one of the program's own, then one of each sink.
+ * Does what sinks do, to keys that nobody has, and leaves nothing: a user who lacks a permission is to hear of it before a write has
+ * been half done. Deletes come first, so that what is made can be removed. KEYS: one of the program's own, then one of each sink.
  */
 export const probe: Script = script(`
-redis.call('HSET', KEYS[1], 'probe', '1')
-redis.call('HINCRBY', KEYS[1], 'token', 1)
-redis.call('HMGET', KEYS[1], 'probe')
-redis.call('HSCAN', KEYS[1], '0')
-redis.call('HLEN', KEYS[1])
-redis.call('HDEL', KEYS[1], 'probe')
+for i = 1, #KEYS do redis.call('DEL', KEYS[i]) end
 redis.call('UNLINK', KEYS[1])
+local failure = nil
+local function try(...)
+  local reply = redis.pcall(...)
+  if not failure and type(reply) == 'table' and reply.err then failure = reply end
+end
+try('HSET', KEYS[1], 'probe', '1')
+try('HINCRBY', KEYS[1], 'token', 1)
+try('HMGET', KEYS[1], 'probe')
+try('HSCAN', KEYS[1], '0')
+try('HLEN', KEYS[1])
+try('HDEL', KEYS[1], 'probe')
 for i = 1, #KEYS do
-  redis.call('MSET', KEYS[i], '')
-  redis.call('SET', KEYS[i], '', 'PX', 1000)
-  redis.call('GET', KEYS[i])
   redis.call('DEL', KEYS[i])
-  redis.call('HSET', KEYS[i], 'probe', '')
-  redis.call('PEXPIRE', KEYS[i], 1000)
+  try('MSET', KEYS[i], '')
+  try('SET', KEYS[i], '', 'PX', 1000)
+  try('GET', KEYS[i])
+  redis.call('DEL', KEYS[i])
+  try('HSET', KEYS[i], 'probe', '')
+  try('PEXPIRE', KEYS[i], 1000)
   redis.call('DEL', KEYS[i])
 end
-return 'OK'`);
+return failure or 'OK'`);

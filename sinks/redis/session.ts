@@ -76,7 +76,8 @@ export class RedisSession {
 
   /** Name of the sink that wrote keys of the template last; null when this deployment never has. */
   async makerOf(template: string): Promise<string | null> {
-    return (await this.connection.call('HGET', this.keys.owner, `made:${template}`)) as string | null;
+    const reply = await this.connection.call('HMGET', this.keys.owner, `made:${template}`);
+    return (reply as (string | null)[])[0] ?? null;
   }
 
   async write(records: readonly RecordChange[], chunks: readonly Chunk[]): Promise<void> {

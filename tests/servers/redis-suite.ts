@@ -49,8 +49,9 @@ export class RedisSuite {
   }
 
   /** A connection that is made again whenever it breaks. */
-  client(): Redis {
+  client(password?: string): Redis {
     const client = new Redis({
+      ...(password === undefined ? {} : { password }),
       port: this.server.port,
       host: '127.0.0.1',
       retryStrategy: () => 20,

@@ -87,9 +87,14 @@ describeRedis('a connection to Redis that breaks at any moment', {}, (suite) => 
         await prepare();
         proxy.cutAt = cut;
         proxy.cutAfter = cut % 2 === 0;
-        proxy.onCut = judge;
+        let failure: unknown = null;
+        proxy.onCut = async () =>
+          judge().catch((error: unknown) => {
+            failure = error;
+          });
         await work(`redis://127.0.0.1:${proxy.port}`);
         await judge();
+        if (failure !== null) throw new Error(`at request ${cut}`, { cause: failure });
         if (proxy.writes < cut) return cut;
       } finally {
         await proxy.stop();
