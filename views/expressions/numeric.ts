@@ -85,7 +85,7 @@ export function numericOfInteger(value: number | bigint): Numeric {
 
 /** A finite value in canonical form, or the error of one that is too large. */
 export function numeric(unscaled: bigint, scale: number): Numeric {
-  if (unscaled > largeValue || unscaled < -largeValue) {
+  if (unscaled > largeValue || unscaled < smallValue) {
     const digits = String(unscaled).length - (unscaled < 0n ? 1 : 0);
     if (digits - scale > maxWeightDigits) throw overflow();
   }
@@ -94,6 +94,8 @@ export function numeric(unscaled: bigint, scale: number): Numeric {
 
 /** From here on a value may overflow: 10^20000, which keeps the exact test off the usual path. */
 const largeValue = 10n ** 20000n;
+/** Not negated where it is compared with: that would be 8 KB each time. */
+const smallValue = -largeValue;
 
 export function overflow(): RowError {
   return new RowError('22003', 'value overflows numeric format');
@@ -106,7 +108,8 @@ export function isSpecial(value: Numeric): boolean {
 
 /** `value`'s unscaled integer at a scale that is not smaller than its own. */
 export function unscaledAt(value: Numeric, scale: number): bigint {
-  return BigInt(value.unscaled) * powerOfTen(scale - value.scale);
+  const unscaled = BigInt(value.unscaled);
+  return scale === value.scale ? unscaled : unscaled * powerOfTen(scale - value.scale);
 }
 
 /** −1, 0, 1. NaN equals itself and is greater than everything else. */

@@ -13,6 +13,8 @@ import { RowError } from '../expressions/expression.ts';
 import { compileInput } from '../expressions/input.ts';
 import type { Row, Value } from '../value.ts';
 import type { PipeColumn, PipeTable } from './pipe-table.ts';
+import { plainRowReader } from './plain-row.ts';
+import type { PlainRowReader } from './plain-row.ts';
 
 /**
  * Rows from JSON objects, each value read as PostgreSQL reads the text of it into the column's type: numbers with all their digits,
@@ -28,6 +30,7 @@ export class JsonRowReader {
   /** `numeric` without a scale: most numbers stand there as PostgreSQL prints them. */
   readonly #isPlainNumeric: readonly boolean[];
   readonly #inputs: readonly ((text: string) => Value)[];
+  readonly #plain: PlainRowReader;
 
   /** Reads the columns at `positions` only. */
   constructor(table: PipeTable, positions: readonly number[]) {
@@ -41,10 +44,15 @@ export class JsonRowReader {
       ({ type, typmod }) => type.kind === 'scalar' && type.name === 'numeric' && typmod === undefined,
     );
     this.#inputs = this.#columns.map(({ type, typmod }) => compileInput(type, typmod));
+    this.#plain = plainRowReader(table, positions, (index, text) => this.#input(index, text));
   }
 
   /** The row in `bytes[from..to)`, its values in the order of the positions. VALUE_INVALID for what is no such row. */
   read(bytes: Buffer, from: number, to: number): Row {
+    return this.#plain(bytes, from, to) ?? this.#scanned(bytes, from, to);
+  }
+
+  #scanned(bytes: Buffer, from: number, to: number): Row {
     const scanner = this.#scanner;
     scanner.scan(bytes, from, to);
     const { length } = this.#columns;

@@ -41,9 +41,8 @@ export function initNumericSum(into: Value[], at: number): void {
   into[at + 5] = 0;
 }
 
-/** What `readLimbs` read last: limbs of the sign of the value, and its scale. */
-let readHigh = 0;
-let readLow = 0;
+/** What `readLimbs` read last: limbs of the sign of the value (low, high), and its scale. Variables would be boxed anew each time. */
+const limbs = new Float64Array(2);
 let readScale = 0;
 
 /** Reads a text of at most 30 digits, as numeric prints them; false for others, NaN and infinities among them. */
@@ -85,8 +84,8 @@ function readLimbs(text: string): boolean {
     low = (first - high * over) * (powers[digits] as number) + second;
   }
   readScale = scale;
-  readHigh = isNegative ? -high : high;
-  readLow = isNegative ? -low : low;
+  limbs[0] = isNegative ? -low : low;
+  limbs[1] = isNegative ? -high : high;
   return true;
 }
 
@@ -94,8 +93,8 @@ export function addNumericText(state: Value[], at: number, text: string, weight:
   if ((weight === 1 || weight === -1) && readLimbs(text) && readScale === state[at + 1]) {
     const high = state[at + 5];
     const rows = (state[at] as number) + weight;
-    let nextLow = (state[at + 2] as number) + readLow * weight;
-    let nextHigh = typeof high === 'number' ? high + readHigh * weight : NaN;
+    let nextLow = (state[at + 2] as number) + (limbs[0] as number) * weight;
+    let nextHigh = typeof high === 'number' ? high + (limbs[1] as number) * weight : NaN;
     if (nextLow > maxSafe - limb || nextLow < limb - maxSafe) {
       const carry = Math.trunc(nextLow / limb);
       nextLow -= carry * limb;
