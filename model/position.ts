@@ -48,6 +48,8 @@ export interface PositionOrder {
   normalise(position: string): string;
   /** Whether somebody who holds everything up to `held` holds everything up to `wanted`. */
   covers(held: string, wanted: string): boolean;
+  /** Where positions are in one line: a number for each, so that `covers` is the same as `>=`, for who compares many. */
+  rank?(position: string): bigint | number;
   /**
    * What to wait for in place of `wanted`, which somebody read at the source before the source stood at `present`: the same, or an
    * earlier position up to which everything is contained that `wanted` names.
@@ -58,6 +60,7 @@ export interface PositionOrder {
 export const lsnOrder: PositionOrder = {
   normalise: (position) => formatLsn(parseLsn(position)),
   covers: (held, wanted) => parseLsn(held) >= parseLsn(wanted),
+  rank: parseLsn,
   settle: (wanted, present) => (isInPageHeader(parseLsn(wanted), parseLsn(present)) ? present : wanted),
 };
 
@@ -74,6 +77,7 @@ function isInPageHeader(wanted: Lsn, present: Lsn): boolean {
 export const offsetOrder: PositionOrder = {
   normalise: (position) => String(parseOffset(position)),
   covers: (held, wanted) => parseOffset(held) >= parseOffset(wanted),
+  rank: parseOffset,
   settle: (wanted) => wanted,
 };
 

@@ -10,6 +10,7 @@ import type { FedSink, SinkGroupPlan } from './sink-unit.ts';
 import { SourceUnit } from './source-unit.ts';
 import type { SourcePlan } from './source-unit.ts';
 import type { ViewsUnit } from './views-unit.ts';
+import { WaitBoard } from './wait-board.ts';
 
 /** Sizes of topics change slowly and cost a look at every segment; status is asked for several times a second. */
 const topicsAgeMsMax = 1000;
@@ -32,12 +33,14 @@ export class Pipeline {
   readonly sources: readonly SourceUnit[];
   readonly views: ViewsUnit | null;
   readonly sinkGroups: readonly SinkUnit[];
+  readonly waits: WaitBoard;
   #disk: DiskWatch | null = null;
   #topics: { atMs: number; value: Promise<TopicInfo[]> } | null = null;
   #changed = Promise.withResolvers<void>();
 
   constructor(plan: PipelinePlan, clock: Clock, report: Report) {
     this.name = plan.name;
+    this.waits = new WaitBoard(this);
     this.log = plan.log;
     this.clock = clock;
     this.sources = plan.sources.map((source) => new SourceUnit(source, clock, report));
@@ -123,10 +126,6 @@ export class Pipeline {
     return names.length === 0 ? this.sources : names.map((name) => this.source(name));
   }
 
-  sinkReport(name: string): SinkReport {
-    const report = this.sinkUnit(name)
-      .status()
-      .find((sink) => sink.name === name);
   /** The unit that a sink belongs to; SINK_UNKNOWN. */
   sinkUnit(name: string): SinkUnit {
     const unit = this.sinkGroups.find(({ sinks }) => sinks.some((sink) => sink.name === name));
@@ -140,6 +139,10 @@ export class Pipeline {
     return this.sinkUnit(name).group;
   }
 
+  sinkReport(name: string): SinkReport {
+    const report = this.sinkUnit(name)
+      .status()
+      .find((sink) => sink.name === name);
     if (!report) throw new TidemarkError('INTERNAL', `sink '${name}' has no status`);
     return report;
   }
@@ -163,9 +166,6 @@ export class Pipeline {
     return reasons;
   }
 
-  async status(): Promise<ServiceStatus> {
-    const reasons = this.reasons();
-    return {
   /** What is not as usual and yet wanted, one sentence each. */
   notes(): string[] {
     const sinks = this.sinkGroups.flatMap((group) => group.status());
@@ -192,13 +192,16 @@ export class Pipeline {
     return topics.find(({ topic }) => topic === own)?.records ?? null;
   }
 
+  async status(): Promise<ServiceStatus> {
+    const reasons = this.reasons();
+    return {
       name: this.name,
       ready: reasons.length === 0,
       reasons,
+      notes: this.notes(),
       sources: this.sources.map((source) => source.status()),
       log: await this.#logReport(),
       views: this.views?.status() ?? [],
-      notes: this.notes(),
       sinks: await this.#sinkReports(),
     };
   }

@@ -4,14 +4,11 @@ import type { SinkPosition, SinkReport } from '../telemetry/status.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { SourceUnit } from './source-unit.ts';
 import { asTidemarkError } from './supervise.ts';
+import { notFedBy } from './wait-board.ts';
+import type { WaitTarget } from './wait-board.ts';
 
-/** Cursors also move without an event (positions with nothing to publish), so a wait looks this often as well. */
-const lookEveryMs = 20;
-/**
- * An idle source is nudged at the start and then this often: what is waited for may lie behind another session's unflushed
- * record, which only the next flush of anybody moves.
- */
-const nudgeEveryMs = 1000;
+/** How often a source that does not answer is asked again for its present position. */
+const askAgainMs = 100;
 
 export interface WaitRequest {
   readonly sink: string;
@@ -24,6 +21,8 @@ export interface WaitRequest {
   readonly signal?: AbortSignal;
   /** Whether an error that is being retried ends the wait at once instead of at its timeout. */
   readonly failFast?: boolean;
+  /** Whether searches must find it too: a search index is refreshed once it holds the position. Other sinks show at once what they hold. */
+  readonly searchable?: boolean;
 }
 
 export interface WaitAnswer {
@@ -34,44 +33,50 @@ export interface WaitAnswer {
 
 /**
  * Returns once the sink is consistent and holds everything that the source committed up to the position. SINK_UNKNOWN,
- * SOURCE_UNKNOWN, POSITION_INVALID; WAIT_TIMEOUT when time runs out; SINK_FAILED, or the source's own code, when waiting longer is
- * of no use, or when time ran out while the sink was failing.
+ * SOURCE_UNKNOWN, POSITION_INVALID; WAIT_TIMEOUT when time runs out; SINK_PAUSED, SINK_FAILED, or the source's own code, when waiting
+ * longer is of no use, or when time ran out while the sink was failing.
  */
 export async function waitForSink(pipeline: Pipeline, request: WaitRequest): Promise<WaitAnswer> {
-  const { clock } = pipeline;
+  const { clock, waits } = pipeline;
+  const { sink, failFast = false, timeoutMs = Number.POSITIVE_INFINITY } = request;
   const startedMs = clock.monotonic();
-  const deadlineMs = request.timeoutMs === undefined ? Number.POSITIVE_INFINITY : startedMs + request.timeoutMs;
-  const asked = await targetsOf(pipeline, request, deadlineMs);
-  let nudgedMs = request.position === 'now' ? startedMs : Number.NEGATIVE_INFINITY;
-  for (;;) {
-    const sink = pipeline.sinkReport(request.sink);
-    const { sources } = pipeline.sink(request.sink);
-    // Which sources feed a view is known only when it has been bound.
-    const targets = asked.filter(({ source }) => sources.includes(source));
-    if (targets.length === 0 && asked[0] !== undefined) throw notFedBy(asked[0].source.name, request.sink, sources);
-    if (sink.position !== null && sink.consistent && targets.every((target) => isReached(target, sink.position))) {
-      return { sink: sink.name, position: sink.position, waited_ms: Math.round(clock.monotonic() - startedMs) };
-    }
-    const nowMs = clock.monotonic();
-    throwIfHopeless(pipeline, request, sink, nowMs >= deadlineMs);
-    if (nowMs >= deadlineMs) throw timeoutError(request, targets, sink);
-    if (nowMs - nudgedMs >= nudgeEveryMs) {
-      nudgedMs = nowMs;
-      for (const target of targets) nudge(target);
-    }
-    const leftMs = Math.min(lookEveryMs, deadlineMs - nowMs);
-    await Promise.race([pipeline.changed(), clock.sleep(leftMs, request.signal)]);
-    request.signal?.throwIfAborted();
+  const done = new AbortController();
+  const signal = request.signal ? AbortSignal.any([request.signal, done.signal]) : done.signal;
+  const late = clock.sleep(timeoutMs, signal).then(() => isLate);
+  // The loser of a race must not surface as an unhandled rejection.
+  late.catch(() => undefined);
+  const inTime = async <T>(work: Promise<T>, lateError: () => TidemarkError): Promise<T> => {
+    work.catch(() => undefined);
+    const first = await Promise.race([work, late]);
+    if (first === isLate) throw lateError();
+    return first as T;
+  };
+  const hopeless = (report: SinkReport, fast: boolean): TidemarkError | null =>
+    failureOf(pipeline, report, { failFast: fast, isOver: false });
+  try {
+    const targets = await targetsOf(pipeline, request, { signal, inTime });
+    const reached = waits.reached(sink, { targets, failFast, hopeless }, signal);
+    const report = await inTime(reached, () => {
+      const standing = pipeline.sinkReport(sink);
+      return failureOf(pipeline, standing, { failFast, isOver: true }) ?? timeoutError(request, targets, standing);
+    });
+    if (request.searchable === true) await inTime(waits.searchable(sink), () => refreshError(request));
+    const position = report.position ?? '';
+    return { sink: report.name, position, waited_ms: Math.round(clock.monotonic() - startedMs) };
+  } finally {
+    done.abort();
   }
 }
 
-/** A source, and up to where it must be contained. */
-interface Target {
-  readonly source: SourceUnit;
-  wanted: string;
+const isLate = Symbol('late');
+
+/** Ends work that has not been done by the wait's deadline with that error. */
+interface Limits {
+  readonly signal: AbortSignal;
+  readonly inTime: <T>(work: Promise<T>, lateError: () => TidemarkError) => Promise<T>;
 }
 
-async function targetsOf(pipeline: Pipeline, request: WaitRequest, deadlineMs: number): Promise<Target[]> {
+async function targetsOf(pipeline: Pipeline, request: WaitRequest, limits: Limits): Promise<WaitTarget[]> {
   const { sources } = pipeline.sink(request.sink);
   const names = sources.map(({ name }) => name).join(', ');
   let chosen = sources;
@@ -87,87 +92,70 @@ async function targetsOf(pipeline: Pipeline, request: WaitRequest, deadlineMs: n
     });
   }
   return Promise.all(
-    chosen.map(async (source) => ({ source, wanted: await wantedPosition(source, request, deadlineMs, pipeline) })),
-  );
-}
-
-function notFedBy(source: string, sink: string, sources: readonly SourceUnit[]): TidemarkError {
-  return new TidemarkError('SOURCE_UNKNOWN', `source '${source}' does not feed sink '${sink}'`, {
-    hint: `It is fed by ${sources.map(({ name }) => name).join(', ')}.`,
-  });
-}
-
-function isReached({ source, wanted }: Target, held: SinkPosition | null): boolean {
-  const own = typeof held === 'string' || held === null ? held : (held[source.name] ?? null);
-  return own !== null && source.order.covers(own, wanted);
-}
-
-function nudge(target: Target): void {
-  target.source.currentPosition().then(
-    (present) => (target.wanted = target.source.order.settle(target.wanted, present)),
-    // That the source does not answer shows in its status.
-    () => undefined,
+    chosen.map(async (source) => ({ source, wanted: await wantedPosition(source, request, limits, pipeline) })),
   );
 }
 
 /** The position to wait for, in the source's own spelling; asks an unreachable source again until the deadline. */
 async function wantedPosition(
   source: SourceUnit,
-  request: WaitRequest,
-  deadlineMs: number,
-  pipeline: Pipeline,
+  { position, failFast = false }: WaitRequest,
+  { signal, inTime }: Limits,
+  { waits, clock }: Pipeline,
 ): Promise<string> {
-  if (request.position !== 'now') return source.order.normalise(request.position);
+  if (position !== 'now') return source.order.normalise(position);
+  let last: TidemarkError | null = null;
+  const tellsNothing = (): TidemarkError => last ?? silentSource();
   for (;;) {
     try {
-      return await withDeadline(source.currentPosition(), deadlineMs, pipeline);
+      return await inTime(waits.position(source), tellsNothing);
     } catch (error) {
+      signal.throwIfAborted();
       const known = asTidemarkError(error);
-      const isOver = pipeline.clock.monotonic() >= deadlineMs;
-      if (isOver || request.failFast === true || source.supervised.failure || known.code !== 'SOURCE_UNREACHABLE') {
-        throw known;
-      }
-      await pipeline.clock.sleep(100, request.signal);
+      if (known === last || failFast || source.supervised.failure || known.code !== 'SOURCE_UNREACHABLE') throw known;
+      last = known;
+      await inTime(clock.sleep(askAgainMs, signal), tellsNothing);
     }
   }
 }
 
-async function withDeadline<T>(work: Promise<T>, deadlineMs: number, { clock }: Pipeline): Promise<T> {
-  if (deadlineMs === Number.POSITIVE_INFINITY) return work;
-  const done = new AbortController();
-  const late = clock.sleep(Math.max(0, deadlineMs - clock.monotonic()), done.signal).then(() => {
-    throw new TidemarkError('WAIT_TIMEOUT', 'the source did not tell its present position in time', {
-      hint: '`tidemark status` shows what keeps it; allow more time with --timeout.',
-    });
+function silentSource(): TidemarkError {
+  return new TidemarkError('WAIT_TIMEOUT', 'the source did not tell its present position in time', {
+    hint: '`tidemark status` shows what keeps it; allow more time with --timeout.',
   });
-  // The loser of the race must not surface as an unhandled rejection.
-  late.catch(() => undefined);
-  work.catch(() => undefined);
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    done.abort();
-  }
 }
 
-function throwIfHopeless(pipeline: Pipeline, request: WaitRequest, sink: SinkReport, isOver: boolean): void {
-  const { group, view, sources } = pipeline.sink(request.sink);
+/** Why waiting longer is of no use, if it is not; of what may pass, only with `failFast`, or once the wait is over. */
+function failureOf(
+  pipeline: Pipeline,
+  sink: SinkReport,
+  { failFast, isOver }: { failFast: boolean; isOver: boolean },
+): TidemarkError | null {
+  if (sink.paused) {
+    const standing = sink.position === null ? 'holds nothing yet' : `stands at ${positionText(sink.position)}`;
+    return new TidemarkError('SINK_PAUSED', `sink '${sink.name}' is paused: it ${standing}`, {
+      hint: `Let it go on with: tidemark resume --sink ${sink.name}`,
+      place: { sink: sink.name },
+    });
+  }
+  const { group, view, sources } = pipeline.sink(sink.name);
   const ofView = view === null ? null : (pipeline.views?.failureOf(view) ?? null);
-  if (ofView) throw ofView;
+  if (ofView) return ofView;
   const failed = group.failureOf(sink.name) ?? (isOver ? sink.error : null);
   if (failed) {
-    throw new TidemarkError('SINK_FAILED', `sink '${sink.name}' is failing: ${failed.message}`, {
+    return new TidemarkError('SINK_FAILED', `sink '${sink.name}' is failing: ${failed.message}`, {
       ...(failed.hint === undefined ? {} : { hint: failed.hint }),
       place: { sink: sink.name },
     });
   }
   for (const { supervised } of sources) {
     const { failure, isDead } = supervised;
-    if (failure && (isDead || request.failFast === true || isOver)) throw failure;
+    if (failure && (isDead || failFast || isOver)) return failure;
   }
+  return null;
 }
 
-function timeoutError(request: WaitRequest, targets: readonly Target[], sink: SinkReport): TidemarkError {
+function timeoutError(request: WaitRequest, targets: readonly WaitTarget[], sink: SinkReport): TidemarkError {
   const wanted = targets.map((target) => target.wanted).join(', ');
   const standing = sink.position === null ? 'holds nothing yet' : `is at ${positionText(sink.position)}`;
   const consistent = sink.consistent ? '' : ' and is not consistent yet (the snapshot is under way)';
@@ -175,5 +163,16 @@ function timeoutError(request: WaitRequest, targets: readonly Target[], sink: Si
     'WAIT_TIMEOUT',
     `sink '${sink.name}' did not reach ${wanted} in ${request.timeoutMs} ms: it ${standing}${consistent}`,
     { hint: 'Allow more time with --timeout; `tidemark status` shows what it waits for.', place: { sink: sink.name } },
+  );
+}
+
+function refreshError({ sink, timeoutMs }: WaitRequest): TidemarkError {
+  return new TidemarkError(
+    'WAIT_TIMEOUT',
+    `sink '${sink}' holds the position, but was not refreshed in ${timeoutMs} ms`,
+    {
+      hint: 'Allow more time with --timeout, or leave --searchable out where documents are read by their ids.',
+      place: { sink },
+    },
   );
 }

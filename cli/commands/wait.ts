@@ -17,6 +17,7 @@ interface WaitOptions extends CommonOptions {
   readonly now?: boolean;
   readonly source?: string;
   readonly timeout: string;
+  readonly searchable?: boolean;
 }
 
 /** The service ends a wait by itself at its timeout; what is this late will not come. */
@@ -36,7 +37,8 @@ export async function waitCommand(options: WaitOptions, context: CommandContext)
   await startOfService(config, context, timeoutMs);
   const client = await connectService(config, context);
   const { sink, source, timeout } = options;
-  const query = { sink, position, source, timeout };
+  const searchable = options.searchable === true ? 'true' : undefined;
+  const query = { sink, position, source, timeout, searchable };
   const answer = (await client.get('/api/v1/wait', query, timeoutMs + graceMs).catch((error: unknown) => {
     throw isSilence(error) ? outOfTime(error, options) : error;
   })) as WaitAnswer;

@@ -27,10 +27,12 @@ export function addPipelineRoutes(server: FastifyInstance, context: HttpContext)
       throw requestInvalid('wait needs ?position=', 'Give a position of the source, or `now`.');
     const source = parameter(request, 'source');
     const timeoutMs = timeoutOf(parameter(request, 'timeout'));
+    const searchable = flagOf(parameter(request, 'searchable'), 'searchable');
     return waitForSink(pipeline, {
       sink,
       position,
       timeoutMs,
+      searchable,
       signal: AbortSignal.any([context.stopping, closedSignal(reply.raw)]),
       ...(source === undefined ? {} : { source }),
     });
@@ -62,6 +64,13 @@ function timeoutOf(text: string | undefined): number {
   const value = parseDuration(text);
   if (value === null) throw requestInvalid(`'${text}' is not a duration`, 'Write it as 250ms, 10s or 5m.');
   return Math.min(value, waitMaxMs);
+}
+
+/** A parameter that is `true` or `false`; false when absent. */
+function flagOf(text: string | undefined, name: string): boolean {
+  if (text === undefined || text === 'false') return false;
+  if (text === 'true') return true;
+  throw requestInvalid(`?${name}= is true or false, not '${text}'`);
 }
 
 function snapshotBody(body: unknown): { table: string; where: string | undefined } {
