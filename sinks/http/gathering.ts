@@ -16,6 +16,8 @@ export interface Frame {
   /** As JSON. */
   readonly position: string;
   readonly snapshot?: true;
+  /** Rows that were refused come again, at a position that the endpoint has reached. */
+  readonly again?: true;
   readonly part?: number;
   readonly last?: boolean;
 }
@@ -71,9 +73,10 @@ export class Gathering {
 
   /** The body of a request with the changes [from, to). */
   body(frame: Frame, from: number, to: number): Buffer {
-    const { sink, seq, position, snapshot, part, last } = frame;
+    const { sink, seq, position, snapshot, again, part, last } = frame;
     const parts = part === undefined ? '' : `,"part":${part},"last":${last}`;
-    const start = `{"sink":${JSON.stringify(sink)},"seq":${seq},"position":${position}${snapshot ? ',"snapshot":true' : ''}${parts},"changes":[`;
+    const flags = `${snapshot === true ? ',"snapshot":true' : ''}${again === true ? ',"again":true' : ''}${parts}`;
+    const start = `{"sink":${JSON.stringify(sink)},"seq":${seq},"position":${position}${flags},"changes":[`;
     const lines = this.#lines.buffer.subarray(
       startOf(this.#lineEnds, from),
       startOf(this.#lineEnds, to) - (to > from ? 1 : 0),

@@ -277,7 +277,7 @@ export class HttpTarget implements Target {
     const had = this.#partsHad.seq === seq ? this.#partsHad.count : 0;
     if (part > had) {
       const position = cursor === null ? 'null' : positionJson(cursor);
-      const frame = { sink: this.#member.name, seq, position, part, last };
+      const frame = { ...this.#frameAt(seq, position), part, last };
       const refusal = await this.#send(frame, `${seq}:${part}`, from, to);
       if (refusal !== null) throw this.#partRefused(`part ${part} of transaction ${seq}`, to - from, refusal);
       this.#partsHad = { seq, count: part };
@@ -320,7 +320,12 @@ export class HttpTarget implements Target {
   }
 
   #frame(cursor: Cursor): Frame {
-    return { sink: this.#member.name, seq: cursor.seq, position: positionJson(cursor) };
+    return this.#frameAt(cursor.seq, positionJson(cursor));
+  }
+
+  #frameAt(seq: number, position: string): Frame {
+    const again = this.#again === '' ? {} : { again: true as const };
+    return { sink: this.#member.name, seq, position, ...again };
   }
 
   /** Before a request goes out it is on disk how far the ones before it came, and what it holds when that is several transactions. */

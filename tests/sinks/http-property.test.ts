@@ -75,6 +75,7 @@ const hurried: Clock = {
 /** Transactions that become durable together, each of moves from one account to another. */
 type Step =
   | { readonly transactions: readonly (readonly (readonly [number, number])[])[] }
+  | 'next request'
   | 'restart'
   | 'kill'
   | 'smaller requests';
