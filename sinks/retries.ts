@@ -3,6 +3,7 @@ import { ChangeCursor } from '../model/change.ts';
 import type { Log } from '../model/log.ts';
 import { ChangeSet } from './change-set.ts';
 import type { DeadLetter } from './dead-letters.ts';
+import { deleteRecord } from './delete-record.ts';
 import type { Lane } from './lane.ts';
 import { rowName } from './row-name.ts';
 import type { Sink } from './sink.ts';
@@ -67,10 +68,28 @@ export class Retries {
       rows.clear();
       record.reset(batch.bytes);
       while (record.next()) {
-        const seq = seqs.get(rowName(record));
-        if (seq !== undefined) rows.add(record, seq, false, false);
+        const row = rowName(record);
+        const seq = seqs.get(row);
+        if (seq === undefined) continue;
+        rows.add(record, seq, false, false);
+        seqs.delete(row);
       }
       if (rows.count > 0) await this.#stall.time(lane.rewrite(sink, rows));
+    }
+    rows.clear();
+    this.#addDeletes(sink, seqs, rows);
+    if (rows.count > 0) await this.#stall.time(lane.rewrite(sink, rows));
+  }
+
+  /** A row that is gone and has a letter all the same was refused its delete. */
+  #addDeletes(sink: Sink, seqs: ReadonlyMap<string, number>, into: ChangeSet): void {
+    const schemaId = sink.newestSchemaId();
+    const table = this.#log.table(schemaId);
+    if (table === undefined || seqs.size === 0) return;
+    for (const { row, key, seq } of sink.deadLetters.list()) {
+      if (seqs.get(row) !== seq) continue;
+      const record = deleteRecord(key, row, table, schemaId);
+      if (record !== null) into.add(record, seq, true, true);
     }
   }
 

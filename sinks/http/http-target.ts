@@ -70,6 +70,7 @@ export class HttpTarget implements Target {
   #refused: RefusedChange[] = [];
   /** Ends the keys of requests that repeat rows at a position of which the endpoint has had requests already. */
   #again = '';
+  #rewrites = 0;
   /** Changes go to a state that the endpoint is told of as a whole, at the end of the write in which `#startDue` is set. */
   #starting = false;
   #startDue = false;
@@ -113,7 +114,8 @@ export class HttpTarget implements Target {
   }
 
   beginRewrite(): void {
-    this.#again = `:again-${Math.floor(this.#deps.clock.now()).toString(36)}`;
+    this.#rewrites++;
+    this.#again = `:again-${Math.floor(this.#deps.clock.now()).toString(36)}-${this.#rewrites}`;
     this.#partsHad = { seq: 0, count: 0 };
   }
 

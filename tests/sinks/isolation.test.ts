@@ -143,7 +143,7 @@ test('a log whose sink is down is compacted all the same, and the sink gets the 
   expect(rowsOf(harness).size).toBe(181);
 });
 
-test('rows that an endpoint refused are sent again under another key', async () => {
+test('rows and deletes that an endpoint refused are sent again under other keys', async () => {
   const harness = await begin();
   const { feeder } = harness;
   const receiver = await receive();
@@ -152,15 +152,17 @@ test('rows that an endpoint refused are sent again under another key', async () 
   const groups = harness.run([hook(receiver)]);
   await caughtUp(groups, 1);
   receiver.behave = () => ({ status: 422, body: 'not today' });
-  feeder.upsert(orders, { id: '2', customer: 'b' }).upsert(orders, { id: '3', customer: 'c' }).commit();
+  feeder.upsert(orders, { id: '2', customer: 'b' }).upsert(orders, { id: '3', customer: 'c' });
+  feeder.delete(orders, { id: '1', customer: 'a' }).commit();
   await feeder.durable();
   await caughtUp(groups, 2);
   receiver.behave = () => ok;
   const letters = (await groups[0]?.deadLetters('hook')) ?? [];
-  expect(letters.map(({ key }) => key)).toEqual(['{"id":2}', '{"id":3}']);
+  expect(letters.map(({ key }) => key)).toEqual(['{"id":2}', '{"id":3}', '{"id":1}']);
   await groups[0]?.retry('hook', new Set(letters.map(({ row }) => row)));
   expect(statusOf(groups, 'hook').deadLetters).toBe(0);
   const keys = receiver.received.map(({ key }) => key);
   expect(new Set(keys).size).toBe(keys.length);
-  expect(receiver.bodies.at(-1)).toMatchObject({ seq: 2, changes: [{ doc: { id: 2 } }, { doc: { id: 3 } }] });
+  expect(receiver.bodies.at(-2)).toMatchObject({ seq: 2, changes: [{ doc: { id: 2 } }, { doc: { id: 3 } }] });
+  expect(receiver.bodies.at(-1)).toMatchObject({ seq: 2, changes: [{ op: 'delete', key: { id: 1 }, seq: 2 }] });
 });
