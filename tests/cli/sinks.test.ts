@@ -160,3 +160,54 @@ test('dead letters are listed with all digits of their keys, applied again or le
   expect((await tidemark(directory, ['dead-letters', '--retry', '--skip'])).code).toBe(2);
   expect((await tidemark(directory, ['dead-letters', '--key', '{id:1}'])).code).toBe(2);
 });
+
+test('a rebuild goes on after kill -9, and readers keep what they have until it is done', async () => {
+  const directory = await shop();
+  await order(directory, ...Array.from({ length: 20_000 }, (_, index) => index + 4));
+  let service = await running(directory);
+  expect((await tidemark(directory, ['wait', '--sink', 'local', '--now', '--timeout', '60s'])).code).toBe(0);
+  execute(directory, 'DELETE FROM orders WHERE id > 10');
+  const { http } = JSON.parse(await readFile(join(directory, 'data', 'owner.json'), 'utf8')) as { http: string };
+  const asked = fetch(`${http}/api/v1/sinks/local/rebuild`, { method: 'POST' }).catch(() => null);
+  await until('the rebuild has begun', async () => {
+    const { sinks } = (await (await fetch(`${http}/api/v1/status`)).json()) as { sinks: { rebuild: object | null }[] };
+    return sinks[0]?.rebuild !== null;
+  });
+  service.child.kill('SIGKILL');
+  await service.ended;
+  await asked;
+  // All or nothing of it, whenever the kill came.
+  expect([10, 20_003]).toContain(ids(directory).length);
+
+  service = await running(directory);
+  await until('readers see the rebuilt state', () => ids(directory).length === 20_003);
+  await until('it is over', async () => {
+    const { sinks } = (await json(directory, 'status')) as { sinks: { rebuild: object | null }[] };
+    return sinks[0]?.rebuild === null;
+  });
+  await stop(service);
+});
+
+test('a sink that is added later is built from the log alone', async () => {
+  const directory = await shop();
+  let service = await running(directory);
+  expect((await tidemark(directory, ['wait', '--sink', 'local', '--now', '--timeout', '30s'])).code).toBe(0);
+  await stop(service);
+  await writeFile(
+    join(directory, 'tidemark.yaml'),
+    file.replace('  feed:', '  late: { type: ndjson, path: ./late.ndjson, from: orders }\n  feed:'),
+  );
+  // What is gone at the source can only come from the log.
+  const lines = await readFile(join(directory, 'orders.ndjson'));
+  await writeFile(join(directory, 'orders.ndjson'), Buffer.alloc(lines.length, '\n'));
+  service = await running(directory);
+  await until('the new sink is there', async () => {
+    const { sinks } = (await json(directory, 'status')) as { sinks: { name: string; consistent: boolean }[] };
+    return sinks.find(({ name }) => name === 'late')?.consistent === true;
+  });
+  const late = (await readFile(join(directory, 'late.ndjson'), 'utf8'))
+    .split('\n')
+    .filter((line) => line.includes('"doc"'));
+  expect(late.map((line) => (JSON.parse(line) as { key: { id: number } }).key.id)).toEqual([1, 2, 3]);
+  await stop(service);
+});
