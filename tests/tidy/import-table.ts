@@ -18,6 +18,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['model', 'base'],
   service: ['telemetry', 'config', 'views', 'sinks', 'sinks/*', 'log/*', 'connectors/*', 'snapshot', 'model', 'base'],
   cli: ['service', 'config', 'telemetry', 'model', 'base'],
+  client: [],
 };
 
 /** Rooms that may import anything, and that no other room may import. */
