@@ -4,14 +4,26 @@ import type { ChangeCursor } from '../../model/change.ts';
 import { flagKeyOnly, opDelete } from '../../model/change.ts';
 import type { Log } from '../../model/log.ts';
 import type { Table } from '../../model/table.ts';
-import type { Delta } from '../delta.ts';
+import { Delta } from '../delta.ts';
 import type { EngineInput } from '../engine.ts';
 import { RowError } from '../expressions/expression.ts';
+import { ValueReader } from '../state/codec.ts';
 import type { Records, StateStore } from '../state/port.ts';
+import type { MergedRuns } from '../state/sorted-runs.ts';
+import { noKey } from '../state/sorter.ts';
+import type { Sorter, SortSpace } from '../state/sorter.ts';
 import { sameRow } from '../value.ts';
 import type { Row, Value } from '../value.ts';
 import { RowDecoder, lacking } from './row-decoder.ts';
 import type { WantedColumn } from './row-decoder.ts';
+
+/** A record put aside: what came of its key, then the row's values, or the reason why there are none. */
+const tagGone = 0;
+const tagRow = 1;
+const tagUnread = 2;
+/** Rows given at a time. */
+const partRows = 1_000;
+const none: Value[] = [];
 
 /** Told of a row that cannot be read (weight 1), and that it has gone (−1). */
 export type RejectInput = (relation: string, key: string, weight: 1 | -1, error: RowError | null) => void;
@@ -36,6 +48,12 @@ export class InputTable {
   readonly #unread: Records;
   readonly #reject: RejectInput;
   readonly #boundSchema: number;
+  readonly #reader = new ValueReader();
+  #spool: Sorter | null = null;
+  /** What `build` has read last: the key (null: there is none), what came of it, and its values. */
+  #newestOf: string | null = null;
+  #newestTag = 0;
+  #newest: Value[] = none;
   readonly #decoders: (RowDecoder | undefined)[] = [];
 
   constructor(input: EngineInput, table: Table, store: StateStore, log: Log, reject: RejectInput, empty: Delta) {
@@ -51,6 +69,97 @@ export class InputTable {
     this.#unread = store.records(`unread:${input.relation}`);
     this.#reject = reject;
     this.#boundSchema = schemaOf(table, log);
+  }
+
+  /** From here on `spool` takes records, until `build`. */
+  beginBuild(space: SortSpace): void {
+    this.#spool = space.sorter();
+  }
+
+  /** Puts the cursor's record aside for `build`. */
+  spool(record: ChangeCursor): void {
+    const spool = present(this.#spool, 'a sorter of records');
+    if (record.keyEnd === record.keyStart) {
+      this.#takeKeyless(record);
+      const { rows, weights } = this.#takeDelta();
+      for (const [index, row] of rows.entries()) {
+        const writer = spool.begin(undefined);
+        writer.byte((weights[index] as number) > 0 ? tagRow : tagGone);
+        writer.row(row);
+        spool.end();
+      }
+      return;
+    }
+    const writer = spool.begin(record.bytes.toString('latin1', record.keyStart, record.keyEnd));
+    try {
+      const row =
+        record.op === opDelete ? null : this.#decoder(record.schemaId).decode(record.bytes, record.afterStart);
+      writer.byte(row === null ? tagGone : tagRow);
+      if (row !== null) writer.row(row);
+    } catch (error) {
+      if (!(error instanceof RowError)) throw error;
+      writer.byte(tagUnread);
+      writer.value(error.sqlState);
+      writer.value(error.message);
+    }
+    spool.end();
+  }
+
+  /** Makes the state of the records put aside, and gives the table's rows, part by part. */
+  async *build(store: StateStore): AsyncGenerator<Delta> {
+    const spool = present(this.#spool, 'a sorter of records');
+    const filling = store.fill?.([`input:${this.relation}`, `unread:${this.relation}`]);
+    const cursor = spool.read();
+    while (!cursor.next()) await cursor.load();
+    while (!cursor.isOver) {
+      let isAtHand = this.#takeSorted(cursor);
+      while (!isAtHand) {
+        await cursor.load();
+        isAtHand = cursor.next();
+      }
+      if (this.#newestOf !== null && (cursor.isOver || !cursor.isSameKey)) this.#takeNewest(this.#newestOf);
+      if (this.delta.length < partRows) continue;
+      await filling?.settle(true);
+      yield this.#takeDelta();
+    }
+    await filling?.end();
+    yield this.#takeDelta();
+    this.#spool = null;
+    await spool.close();
+  }
+
+  /** Takes the cursor's entry and moves it on; whether the next one is at hand. Of each key the newest record counts. */
+  #takeSorted(cursor: MergedRuns): boolean {
+    const reader = this.#reader;
+    const width = this.#columns.length;
+    const { buffer, keyStart, keyEnd } = cursor.current;
+    const isKeyless = keyEnd - keyStart === 2 && buffer.readUInt16BE(keyStart) === noKey;
+    if (!isKeyless && !cursor.isSameKey) this.#newestOf = reader.reset(buffer, keyStart).value() as string;
+    const tag = cursor.payload(reader).byte();
+    if (isKeyless) {
+      this.#newestOf = null;
+      this.delta.push(reader.row(width), tag === tagRow ? 1 : -1);
+    } else {
+      this.#newestTag = tag;
+      this.#newest = tag === tagGone ? none : reader.row(tag === tagUnread ? 2 : width);
+    }
+    return cursor.next();
+  }
+
+  #takeNewest(key: string): void {
+    const values = this.#newest;
+    if (this.#newestTag === tagUnread) {
+      this.#setUnread(key, new RowError(String(values[0]), String(values[1])));
+    } else if (this.#newestTag === tagRow) {
+      this.delta.push(values, 1);
+      this.#rows.set(key, values);
+    }
+  }
+
+  #takeDelta(): Delta {
+    const { delta } = this;
+    this.delta = new Delta();
+    return delta;
   }
 
   /** Takes the cursor's record, which is one of this table's. */

@@ -3,9 +3,11 @@ import type { Frontier, LogWriter, Piece } from '../../model/log.ts';
 import { vectorKey, viewsStream } from '../port.ts';
 import type { PublishedVector, StageOptions, ViewStatus } from '../port.ts';
 import type { StateStore } from '../state/port.ts';
+import { OldResults, equalsTopics } from './old-results.ts';
+import { FirstBuild } from './first-build.ts';
 import { Publisher } from './publisher.ts';
 import { SourceFeed } from './source-feed.ts';
-import { fingerprint, openState } from './state-folder.ts';
+import { fingerprint, openState, removeOldState } from './state-folder.ts';
 import type { StateMeta } from './state-folder.ts';
 import { Stepper } from './stepper.ts';
 
@@ -30,12 +32,16 @@ const none: Frontier = { seq: 0, position: null, timeMs: 0 };
  */
 export class Session {
   readonly stepper: Stepper;
+  /** What is published, while the state is made that takes its place. */
+  old: OldResults | null;
   readonly #options: StageOptions;
   readonly #store: StateStore;
   readonly #writer: LogWriter;
   readonly #publisher: Publisher;
   #feeds: SourceFeed[];
   readonly #fingerprint: string;
+  /** Until a state that is new has been made. */
+  #build: FirstBuild | null;
   /** Null once what was published equals the results. */
   #silent: { readonly target: ReadonlyMap<string, Frontier>; readonly isExact: boolean } | null;
   /** The feed whose transaction has been taken in part: nothing else is taken before its end. */
@@ -49,13 +55,14 @@ export class Session {
 
   private constructor(
     options: StageOptions,
-    opened: { store: StateStore; meta: StateMeta | null },
+    opened: { store: StateStore; meta: StateMeta | null; old: OldResults | null },
     published: PublishedVector | null,
     writer: LogWriter,
     onProgress: () => void,
   ) {
     this.#options = options;
     this.#store = opened.store;
+    this.old = opened.old;
     this.#writer = writer;
     this.#fingerprint = fingerprint(options);
     this.#persistedAt = options.clock.monotonic();
@@ -79,7 +86,7 @@ export class Session {
     const { stepper } = this;
     const parts = { store: opened.store, writer, stepper, feeds: [...this.#feeds] };
     this.#publisher = new Publisher(options, parts, onProgress);
-    if (meta === null) stepper.start();
+    this.#build = meta === null ? new FirstBuild(options, opened.store, stepper) : null;
   }
 
   /** Opens the state, a new one if `isFresh`. */
@@ -91,10 +98,18 @@ export class Session {
   ): Promise<Session> {
     const published = publishedVector(options);
     const wanted = fingerprint(options);
-    const opened = await openState(options, (meta) => !isFresh && isUsable(meta, wanted, published, options));
+    const { log, directory, files } = options;
+    const opened = await openState(
+      options,
+      (meta) => !isFresh && isUsable(meta, wanted, published, options),
+      (meta) => equalsTopics(meta, published, log),
+    );
+    let old: OldResults | null = null;
     try {
-      return new Session(options, opened, published, writer, onProgress);
+      if (options.state === 'disk') old = await OldResults.open(directory, { files, log, published });
+      return new Session(options, { ...opened, old }, published, writer, onProgress);
     } catch (error) {
+      await old?.close();
       await opened.store.close();
       throw error;
     }
@@ -103,9 +118,10 @@ export class Session {
   /** Works until the signal is aborted (true), or until the state must be made anew (false). */
   async run(signal: AbortSignal): Promise<boolean> {
     this.#forgetCursors();
+    await this.#build?.open();
     for (const feed of this.#feeds) feed.open(signal);
     for (;;) {
-      if (this.#silent !== null && this.#open === null && this.#hasCaughtUp()) await this.#catchUp();
+      if (this.#silent !== null && this.#open === null && this.#hasCaughtUp()) await this.#catchUp(signal);
       const feed = await this.#next(signal);
       if (feed === null) break;
       const from = feed.reached;
@@ -118,7 +134,7 @@ export class Session {
     if (!signal.aborted) {
       throw new TidemarkError('LOG_CLOSED', 'the log that views read has ended', { place: { source: viewsStream } });
     }
-    if (this.#open !== null) return true;
+    if (this.#open !== null || this.#build !== null) return true;
     await this.#persist();
     await this.#store.flushed();
     return true;
@@ -126,6 +142,8 @@ export class Session {
 
   async close(): Promise<void> {
     for (const feed of this.#feeds) await feed.close();
+    await this.old?.close();
+    await this.#build?.close();
     await this.#store.close();
   }
 
@@ -221,6 +239,11 @@ export class Session {
       if (kind === 'net' && seq > (this.#limitOf(feed)?.seq ?? Infinity)) this.#giveUpExactness();
     }
     const end = pieces.findLastIndex(({ last }) => last) + 1;
+    if (this.#build !== null) {
+      this.stepper.spool(pieces);
+      if (pieces.length > 0) this.#open = end < pieces.length ? feed : null;
+      return;
+    }
     const publish = this.#silent === null;
     if (end > 0) {
       const startMs = this.#options.clock.monotonic();
@@ -258,7 +281,13 @@ export class Session {
   }
 
   /** State and topics are brought together; from here on results are published. */
-  async #catchUp(): Promise<void> {
+  async #catchUp(signal: AbortSignal): Promise<void> {
+    if (this.#build !== null) {
+      if (!(await this.#build.run(signal))) return;
+      await this.#build.close();
+      this.#build = null;
+      this.#stateDue = true;
+    }
     const silent = this.#silent;
     this.#silent = null;
     if (silent?.isExact === true) {
@@ -267,6 +296,7 @@ export class Session {
         if (target?.seq === feed.reached.seq) feed.reached = { ...target, timeMs: feed.reached.timeMs };
       }
       for (const view of this.stepper.views) view.wasHeld = this.stepper.isHeld(view.name);
+      await this.#forgetOld();
       return;
     }
     // A source that has brought nothing yet has a position all the same.
@@ -275,6 +305,16 @@ export class Session {
       if (seq === feed.reached.seq) feed.reached = { seq, position, timeMs: feed.reached.timeMs || timeMs };
     }
     await this.#publisher.publishAll(this.#options.clock.monotonic());
+    await this.#forgetOld();
+  }
+
+  /** The new results are the published ones. */
+  async #forgetOld(): Promise<void> {
+    const { old } = this;
+    if (old === null) return;
+    this.old = null;
+    await old.close();
+    await removeOldState(this.#options.files, this.#options.directory);
   }
 
   /** What no state on disk waits for must not be kept for it. */
@@ -285,6 +325,10 @@ export class Session {
   }
 
   async #doWhatIsDue(): Promise<void> {
+    if (this.#build !== null) {
+      await this.#build.relieve();
+      return;
+    }
     if (this.#open !== null) {
       await this.#store.relieve?.();
       return;
@@ -310,6 +354,7 @@ export class Session {
       fingerprint: this.#fingerprint,
       isPublished: this.#silent?.isExact ?? true,
       sources,
+      tables: Object.fromEntries(this.stepper.views.map(({ name, encoder }) => [name, encoder.schemaId])),
     };
     this.#store.commit(JSON.stringify(meta));
     this.#persisted =

@@ -12,8 +12,9 @@ import type { LookupAnswer, Stage, StageOptions, ViewStatus } from '../port.ts';
 import { typeName } from '../type.ts';
 import type { SqlType } from '../type.ts';
 import type { Value } from '../value.ts';
-import type { SteppedView } from './stepper.ts';
+import type { PublishedView } from './old-results.ts';
 import { Session } from './session.ts';
+import { RowEncoder } from './view-topic.ts';
 
 /** The stage over a deployment's views; see `Stage`. Nothing is opened before `run`. */
 export function createStage(options: StageOptions): Stage {
@@ -77,24 +78,17 @@ class ViewStage implements Stage {
 
   lookup(view: string, key: readonly string[]): LookupAnswer {
     const session = this.#session;
-    const found = session?.stepper.views.find(({ name }) => name === view);
-    if (session === null || found === undefined || !session.isConsistent(view)) {
+    const found = session === null ? null : published(view, session);
+    if (session === null || found === null) {
       throw new TidemarkError('VIEW_FAILED', `view '${view}' has no published result yet`, {
         hint: 'It is being made from the log; `tidemark status` shows how far it is.',
       });
     }
-    const violation = session.stepper.violationOf(view);
-    if (violation !== null) {
-      throw new TidemarkError('VIEW_KEY', violation, {
-        hint: "What was published last is in the view's topic and sinks; make the rows differ at their source.",
-        place: { view },
-      });
-    }
-    const { output, table, encoder } = found;
-    const result = output.lookup(keyRow(found, key));
+    const { table, types } = found;
+    const result = found.lookup(keyRow(view, found, key));
     if (result === null) return { seq: session.step, row: null };
     const packed = new ChangeWriter(1024);
-    encoder.writeRow(result, packed);
+    new RowEncoder(types, table, 0).writeRow(result, packed);
     const json = new ByteWriter(1024);
     rowJsonEncoder(table, { poison: 'text', singleLine: true }).write(packed.buffer, 0, json);
     return { seq: session.step, row: json.buffer.toString('utf8', 0, json.at) };
@@ -110,19 +104,34 @@ class ViewStage implements Stage {
   }
 }
 
+/** What the view's topic holds: its result, or while that is made anew the one before; null when there is none yet. VIEW_KEY. */
+function published(view: string, session: Session): PublishedView | null {
+  if (!session.isConsistent(view)) return session.old?.view(view) ?? null;
+  const violation = session.stepper.violationOf(view);
+  if (violation !== null) {
+    throw new TidemarkError('VIEW_KEY', violation, {
+      hint: "What was published last is in the view's topic and sinks; make the rows differ at their source.",
+      place: { view },
+    });
+  }
+  const found = session.stepper.views.find(({ name }) => name === view);
+  if (found === undefined) return null;
+  const { output, table } = found;
+  return { table, types: output.view.columns.map(({ type }) => type), lookup: (row) => output.lookup(row) };
+}
+
 /** A row of NULLs but for the key. REQUEST_INVALID for a key that is none of the view's. */
-function keyRow({ name, table, output }: SteppedView, key: readonly string[]): Value[] {
-  const { columns } = output.view;
+function keyRow(view: string, { table, types }: PublishedView, key: readonly string[]): Value[] {
+  const { columns } = table;
   if (table.key.length === 0 || table.key.length !== key.length) {
     const names = table.key.map((at) => columns[at]?.name).join(', ');
-    throw new TidemarkError('REQUEST_INVALID', `view '${name}' is not looked up by ${key.length} values`, {
+    throw new TidemarkError('REQUEST_INVALID', `view '${view}' is not looked up by ${key.length} values`, {
       hint: names === '' ? 'It has no key: declare one.' : `Its key is (${names}).`,
     });
   }
   const row: Value[] = columns.map(() => null);
   for (const [index, at] of table.key.entries()) {
-    const column = present(columns[at], 'a key column');
-    row[at] = inputOf(column.type)(key[index] ?? '', column.name);
+    row[at] = inputOf(present(types[at], 'a key column'))(key[index] ?? '', columns[at]?.name ?? '');
   }
   return row;
 }

@@ -27,6 +27,8 @@ export interface StateMeta {
    */
   readonly isPublished: boolean;
   readonly sources: Readonly<Record<string, Frontier>>;
+  /** The version of its table in which each view was published. */
+  readonly tables?: Readonly<Record<string, number>>;
 }
 
 export interface OpenedState {
@@ -35,8 +37,14 @@ export interface OpenedState {
   readonly meta: StateMeta | null;
 }
 
-/** Opens the state in the stage's folder. What `isUsable` says no to is removed, and made anew. */
-export async function openState(options: StageOptions, isUsable: (meta: StateMeta) => boolean): Promise<OpenedState> {
+/**
+ * Opens the state in the stage's folder. What `isUsable` says no to is made anew; it is set aside where `isKept` says so, else removed.
+ */
+export async function openState(
+  options: StageOptions,
+  isUsable: (meta: StateMeta) => boolean,
+  isKept: (meta: StateMeta) => boolean,
+): Promise<OpenedState> {
   const { directory, files } = options;
   if (options.state === 'memory') return { store: new MemoryStore(), meta: null };
   await files.makeDirectory(directory);
@@ -47,7 +55,8 @@ export async function openState(options: StageOptions, isUsable: (meta: StateMet
   const meta = store.meta === null ? null : (JSON.parse(store.meta) as StateMeta);
   if (meta !== null && isUsable(meta)) return { store, meta };
   await store.close();
-  await removeState(files, directory);
+  if (meta !== null && isKept(meta)) await setAside(files, directory);
+  else await removeState(files, directory);
   return { store: await DiskStore.open({ path }), meta: null };
 }
 
@@ -63,6 +72,21 @@ async function isDamaged(files: Files, path: string): Promise<boolean> {
   } finally {
     await file.close();
   }
+}
+
+/** Where the state stands that was set aside. */
+export function oldStatePath(directory: string): string {
+  return join(directory, 'state-old');
+}
+
+export async function removeOldState(files: Files, directory: string): Promise<void> {
+  await files.remove(oldStatePath(directory));
+}
+
+async function setAside(files: Files, directory: string): Promise<void> {
+  await removeOldState(files, directory);
+  await files.rename(join(directory, 'state'), oldStatePath(directory));
+  await files.syncDirectory(directory);
 }
 
 async function removeState(files: Files, directory: string): Promise<void> {

@@ -4,8 +4,9 @@ import { ChangeCursor } from '../../model/change.ts';
 import type { LogWriter, Piece } from '../../model/log.ts';
 import type { Table } from '../../model/table.ts';
 import { Delta } from '../delta.ts';
-import type { Engine } from '../engine.ts';
+import type { Engine, Rejection } from '../engine.ts';
 import type { RowError } from '../expressions/expression.ts';
+import type { KeyViolation } from '../operators/output.ts';
 import { buildEngine } from '../plan/lower.ts';
 import type { StageOptions } from '../port.ts';
 import type { Records, StateStore } from '../state/port.ts';
@@ -57,16 +58,21 @@ export class Stepper {
     this.changes = new LogChanges(writer);
     this.views = views.map((view) => {
       const table = viewTable(view, log);
-      const encoder = new RowEncoder(view, table, writer.schemaId(table));
+      const types = view.columns.map(({ type }) => type);
+      const encoder = new RowEncoder(types, table, writer.schemaId(table));
       const output = new ViewOutput(view, table, store);
       const published = new PublishedRows(output, encoder, store);
       return { name: view.name, table, output, encoder, published, wasHeld: this.isHeld(view.name) };
     });
   }
 
-  /** Rows of constants are there before anything has changed. */
-  start(): void {
-    this.#step(false, false);
+  /** Puts the pieces' records aside for the first build. */
+  spool(pieces: readonly Piece[]): void {
+    const record = this.#record;
+    for (const { changes } of pieces) {
+      record.reset(changes.bytes);
+      while (record.next()) this.#inputFor(record.schemaId)?.spool(record);
+    }
   }
 
   /**
@@ -114,11 +120,8 @@ export class Stepper {
       input.delta = new Delta();
     }
     const changed = this.engine.step(deltas);
-    this.#noteViolations();
-    for (const { views, operator, row, weight, error } of this.engine.rejections) {
-      const shown = JSON.stringify(row, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
-      this.#countRejection(views, weight, `${operator}: ${shown}`, error.message);
-    }
+    this.#noteViolations(this.engine.violations);
+    this.noteRejections(this.engine.rejections);
     for (const { name, output, encoder, wasHeld } of this.views) {
       const delta = changed.get(name);
       if (delta === undefined) continue;
@@ -127,8 +130,21 @@ export class Stepper {
     }
   }
 
-  #noteViolations(): void {
-    for (const { view, weight, error } of this.engine.violations) {
+  /** Counts rows that were left out, or are not any more. */
+  noteRejections(rejections: readonly Rejection[]): void {
+    for (const { views, operator, row, weight, error } of rejections) {
+      const shown = JSON.stringify(row, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+      this.#countRejection(views, weight, `${operator}: ${shown}`, error.message);
+    }
+  }
+
+  /** Takes what the outputs have found while views are built. */
+  noteViolations(): void {
+    for (const { operator } of this.engine.outputs) this.#noteViolations(operator.takeViolations());
+  }
+
+  #noteViolations(violations: readonly KeyViolation[]): void {
+    for (const { view, weight, error } of violations) {
       const count = ((this.#violations.get(view)?.[0] as number | undefined) ?? 0) + weight;
       const message = weight > 0 ? error.message : String(this.#violations.get(view)?.[1] ?? '');
       if (count > 0) this.#violations.set(view, [count, message]);

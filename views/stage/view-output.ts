@@ -20,6 +20,8 @@ export class ViewOutput {
   readonly results: Records;
   readonly changed: Records;
   readonly hasKey: boolean;
+  /** The key under which `results` has a row. */
+  readonly groupOf: (row: Row) => StateKey;
   readonly #keyOf: (row: Row) => StateKey | undefined;
   readonly #key: readonly number[];
 
@@ -33,6 +35,7 @@ export class ViewOutput {
       (position) => view.columns[position]?.type ?? ({ kind: 'scalar', name: 'text' } as const),
     );
     this.#keyOf = this.hasKey ? compileKey(types, table.key, 'keep') : identityOf;
+    this.groupOf = (row) => this.#keyOf(row) ?? null;
   }
 
   /** Takes what changed in the result. `gather` notes it in `changed`; with `into`, it is published. */

@@ -11,6 +11,7 @@ import { keysOf } from '../plan/keys.ts';
 import type { BoundView } from '../plan/plan.ts';
 import { viewTopic, viewsStream } from '../port.ts';
 import { dataTypeOf, typeName } from '../type.ts';
+import type { SqlType } from '../type.ts';
 import type { Row, Value } from '../value.ts';
 
 /**
@@ -65,14 +66,15 @@ const batchBytes = 256 * 1024;
 
 /** Writes rows of one view as change records. */
 export class RowEncoder {
-  readonly #view: BoundView;
+  readonly #types: readonly SqlType[];
   readonly #key: readonly number[];
   readonly #encodings: readonly KeyEncoding[];
   readonly schemaId: number;
   #scratch: Buffer = Buffer.allocUnsafe(1024);
 
-  constructor(view: BoundView, table: Table, schemaId: number) {
-    this.#view = view;
+  /** `types`: of the view's columns. */
+  constructor(types: readonly SqlType[], table: Table, schemaId: number) {
+    this.#types = types;
     this.#key = table.key;
     this.#encodings = table.columns.map(({ type }) => keyEncodingOf(type));
     this.schemaId = schemaId;
@@ -127,8 +129,8 @@ export class RowEncoder {
 
   #text(value: Value, position: number): string {
     if (typeof value === 'string') return value;
-    const column = this.#view.columns[position];
-    return column === undefined ? String(value) : textOf(value, column.type);
+    const type = this.#types[position];
+    return type === undefined ? String(value) : textOf(value, type);
   }
 }
 
