@@ -17,6 +17,21 @@ http: { port: 0 }
 `;
 }
 
+async function order(directory: string, ...ids: readonly number[]): Promise<void> {
+  const lines = ids.map((id) => `${JSON.stringify({ id, customer: `customer ${id}` })}\n`);
+  await appendFile(join(directory, 'orders.ndjson'), lines.join(''));
+}
+
+async function holds(directory: string, sink: string): Promise<void> {
+  const ended = await tidemark(directory, ['wait', '--sink', sink, '--now', '--timeout', '60s']);
+  expect(ended, sink).toMatchObject({ code: 0 });
+}
+
+async function ready(directory: string): Promise<{ ready: boolean; reasons: string[]; notes: string[] }> {
+  const { http } = JSON.parse(await readFile(join(directory, 'data', 'owner.json'), 'utf8')) as { http: string };
+  return (await (await fetch(`${http}/readyz`)).json()) as { ready: boolean; reasons: string[]; notes: string[] };
+}
+
 describeRedis('the program with a real Redis', { persistence: 'none' }, (suite) => {
   async function shop(): Promise<string> {
     const directory = await folder(fileFor(suite.url));
@@ -24,21 +39,6 @@ describeRedis('the program with a real Redis', { persistence: 'none' }, (suite) 
     await suite.client().flushall();
     await order(directory, 1, 2, 3);
     return directory;
-  }
-
-  async function order(directory: string, ...ids: readonly number[]): Promise<void> {
-    const lines = ids.map((id) => `${JSON.stringify({ id, customer: `customer ${id}` })}\n`);
-    await appendFile(join(directory, 'orders.ndjson'), lines.join(''));
-  }
-
-  async function holds(directory: string, sink: string): Promise<void> {
-    const ended = await tidemark(directory, ['wait', '--sink', sink, '--now', '--timeout', '60s']);
-    expect(ended, sink).toMatchObject({ code: 0 });
-  }
-
-  async function ready(directory: string): Promise<{ ready: boolean; reasons: string[]; notes: string[] }> {
-    const { http } = JSON.parse(await readFile(join(directory, 'data', 'owner.json'), 'utf8')) as { http: string };
-    return (await (await fetch(`${http}/readyz`)).json()) as { ready: boolean; reasons: string[]; notes: string[] };
   }
 
   it('goes on with other sinks while Redis is stopped in its tracks, says so, and brings it up to date from the log', async () => {
