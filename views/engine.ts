@@ -94,6 +94,15 @@ export class Engine {
       .map((node) => new NodeStep(node));
   }
 
+  inputNode(relation: string): GraphNode | undefined {
+    return this.#inputs.get(relation)?.node;
+  }
+
+  /** The states have been made of all that the inputs hold, rows of constants included (operators/build.ts). */
+  built(): void {
+    this.#started = true;
+  }
+
   /**
    * Takes what changed in the relations (those not named have not changed; others than `inputs` are ignored) and says what
    * changed in each view: consolidated, and only views that changed.
@@ -159,7 +168,8 @@ class NodeStep {
 const none: readonly never[] = [];
 const nothingChanged: ReadonlyMap<string, Delta> = new Map();
 
-class RejectionList implements StepContext {
+/** What one step, or a part of a build, rejects. */
+export class RejectionList implements StepContext {
   #rejections: Rejection[] | null = null;
   node: GraphNode | null = null;
 

@@ -48,6 +48,7 @@ const failed = 2;
  * results.
  */
 export class Aggregate implements Operator {
+  readonly groupOf: (row: Row) => StateKey | undefined;
   readonly #options: AggregateOptions;
   readonly #accumulate: Accumulate;
   /** Null when rows need more than accumulators, or can fail. */
@@ -63,6 +64,7 @@ export class Aggregate implements Operator {
 
   constructor(options: AggregateOptions) {
     this.#options = options;
+    this.groupOf = options.keyOf;
     const slots: number[] = [];
     let next = 2;
     for (const call of options.calls) {

@@ -15,8 +15,8 @@ export class Arrange implements Operator {
   keys: (StateKey | undefined)[] = [];
   /** The arrangement's order. */
   readonly compare: (a: Row, b: Row) => number;
+  readonly groupOf: (row: Row) => StateKey | undefined;
   readonly #name: string;
-  readonly #keyOf: (row: Row) => StateKey | undefined;
   readonly #pick: ((row: Row) => Row) | null;
 
   /** `keyOf` is given rows of the input; `pick` makes what is arranged of them (null: the rows as they are). */
@@ -30,15 +30,23 @@ export class Arrange implements Operator {
     this.#name = options.name;
     this.arrangement = options.arrangement;
     this.compare = options.compare;
-    this.#keyOf = options.keyOf;
+    this.groupOf = options.keyOf;
     this.#pick = options.pick;
   }
 
   step(inputs: readonly Delta[], context: StepContext): Delta {
-    const input = inputs[0] ?? emptyDelta;
+    return this.#take(inputs[0] ?? emptyDelta, context, true);
+  }
+
+  /** As `step`, of rows that are kept already: for another of those who look them up. */
+  repeat(input: Delta, context: StepContext): Delta {
+    return this.#take(input, context, false);
+  }
+
+  #take(input: Delta, context: StepContext, isNew: boolean): Delta {
     const { rows, weights } = input;
     const { arrangement } = this;
-    const keyOf = this.#keyOf;
+    const keyOf = this.groupOf;
     const pick = this.#pick;
     if (this.keys.length > keptKeysMax) this.keys = [];
     const { keys } = this;
@@ -59,7 +67,7 @@ export class Arrange implements Operator {
         output ??= firstOf(input, index);
         continue;
       }
-      if (key !== undefined) arrangement.add(key, arranged, weight);
+      if (isNew && key !== undefined) arrangement.add(key, arranged, weight);
       keys[count++] = key;
       if (output !== null) output.push(arranged, weight);
     }

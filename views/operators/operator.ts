@@ -1,6 +1,6 @@
 import type { Delta } from '../delta.ts';
 import type { RowError } from '../expressions/expression.ts';
-import type { Row } from '../value.ts';
+import type { Row, StateKey } from '../value.ts';
 
 /**
  * An operator keeps one relation up to date: given what changed in its inputs, it says what changed in its output.
@@ -17,6 +17,11 @@ import type { Row } from '../value.ts';
  */
 export interface Operator {
   step(inputs: readonly Delta[], context: StepContext): Delta;
+  /**
+   * The key under which the operator keeps an input row, where what it remembers of a key depends on the rows of that key alone: a first
+   * build gives it key after key (build.ts). RowError.
+   */
+  readonly groupOf?: (row: Row) => StateKey | undefined;
 }
 
 export interface StepContext {

@@ -36,6 +36,7 @@ export interface KeyCheck {
  * within a step was never seen.
  */
 export class OutputOperator implements Operator {
+  readonly groupOf?: (row: Row) => StateKey | undefined;
   #violations: readonly KeyViolation[] = noViolations;
   readonly #view: string;
   readonly #pick: ((row: Row) => Row) | null;
@@ -53,8 +54,10 @@ export class OutputOperator implements Operator {
     readonly hashOf: ((row: Row) => StateKey | undefined) | null;
   }) {
     this.#view = options.view;
-    this.#pick = options.pick;
-    this.#check = options.check;
+    const { pick, check } = options;
+    this.#pick = pick;
+    this.#check = check;
+    if (check !== null) this.groupOf = pick === null ? check.keyOf : (row) => check.keyOf(pick(row));
     this.#isConsolidated = options.isConsolidated;
     this.#hashOf = options.hashOf;
   }

@@ -5,6 +5,7 @@ import { BagEntry } from './disk-bag-entry.ts';
 import { headKey, headSpread, markDirty } from './disk-context.ts';
 import type { DiskContext, StateInfo } from './disk-context.ts';
 import { behind } from './disk-environment.ts';
+import { FreshEntries } from './disk-fill.ts';
 import type { Arrangement, ArrangementSpec, Bag } from './port.ts';
 
 /**
@@ -20,11 +21,13 @@ export class DiskArrangement implements Arrangement {
   readonly #info: StateInfo;
   readonly #spec: ArrangementSpec;
   readonly #entries = new Map<StateKey, BagEntry>();
+  readonly fresh: FreshEntries;
 
   constructor(context: DiskContext, info: StateInfo, spec: ArrangementSpec) {
     this.#context = context;
     this.#info = info;
     this.#spec = spec;
+    this.fresh = new FreshEntries(this.#entries, context.cache);
   }
 
   add(key: StateKey, row: Row, weight: number): void {
@@ -86,6 +89,12 @@ export class DiskArrangement implements Arrangement {
     }
     const { environment, cache } = this.#context;
     entry = new BagEntry(key, this.#context, this.#info, this.#spec, this.#entries);
+    if (this.fresh.isFilled) {
+      entry.read(undefined);
+      this.#entries.set(key, entry);
+      this.fresh.add(key, entry);
+      return entry;
+    }
     environment.key(this.#info.id, key);
     entry.read(environment.get());
     assert(entry.total >= 0, 'an arrangement on disk with negative weights');

@@ -213,7 +213,7 @@ export class BagEntry implements DiskEntry {
     }
     for (const { rows, bases } of bag.chunks) {
       for (let index = 0; index < rows.length; index++) {
-        const base = bases[index] as number;
+        const base = bases === null ? 0 : (bases[index] as number);
         if (base !== 0) this.#putRow(rows[index] as Row, base, 0);
       }
     }
@@ -230,7 +230,7 @@ export class BagEntry implements DiskEntry {
     for (const { rows, weights, bases, dirty } of bag.chunks) {
       if (!dirty) continue;
       for (let index = 0; index < rows.length; index++) {
-        const base = bases[index] as number;
+        const base = bases === null ? 0 : (bases[index] as number);
         const weight = weights[index] as number;
         if (base !== weight) this.#putRow(rows[index] as Row, base, weight);
       }

@@ -5,16 +5,18 @@ const chunkRowsMax = 128;
 
 /** A stretch of a bag's rows, in order. */
 export interface DiskChunk extends BagChunk {
-  readonly rows: Row[];
-  readonly weights: number[];
-  /** The weight with which each row is on disk; 0 for one that is not there. */
-  readonly bases: number[];
+  rows: Row[];
+  weights: number[];
+  /** The weight with which each row is on disk; 0 for one that is not there. Null: none of them is. */
+  bases: number[] | null;
   /** Some weight differs from its base. */
   dirty: boolean;
 }
 
 /** Shared by all that have none: never changed. */
 const none: never[] = [];
+/** Arrays up to this length are kept without spare room, since most bags are small and there are many. */
+const exactLengthMax = 32;
 
 /** The rows under one key in memory, which know how they differ from those on disk. */
 export class DiskBag implements Bag {
@@ -25,34 +27,47 @@ export class DiskBag implements Bag {
   goneRows: Row[] = none;
   goneBases: number[] = none;
 
-  /** Fills an empty bag with rows in order. `spread`: each of them is on disk by itself, with its weight. */
-  take(rows: readonly Row[], weights: readonly number[], spread: boolean): void {
-    for (let at = 0; at < rows.length; at += chunkRowsMax / 2) {
-      const end = Math.min(rows.length, at + chunkRowsMax / 2);
-      const some = weights.slice(at, end);
-      const bases = spread ? [...some] : some.map(() => 0);
-      this.chunks.push({ rows: rows.slice(at, end), weights: some, bases, dirty: false });
+  /** Fills an empty bag with rows in order. `spread`: each of them is on disk by itself, with its weight. The arrays are taken over. */
+  take(rows: Row[], weights: number[], spread: boolean): void {
+    if (rows.length <= chunkRowsMax / 2) {
+      if (rows.length > 0) this.chunks.push({ rows, weights, bases: spread ? weights.slice() : null, dirty: false });
+    } else {
+      for (let at = 0; at < rows.length; at += chunkRowsMax / 2) {
+        const end = Math.min(rows.length, at + chunkRowsMax / 2);
+        const some = weights.slice(at, end);
+        this.chunks.push({
+          rows: rows.slice(at, end),
+          weights: some,
+          bases: spread ? some.slice() : null,
+          dirty: false,
+        });
+      }
     }
     this.size = rows.length;
-    for (const weight of weights) this.total += weight;
+    for (let index = 0; index < weights.length; index++) this.total += weights[index] as number;
   }
 
   /** Changes the weight of a row; whether the row came (1), went (-1) or neither (0). */
   add(row: Row, weight: number, compare: (a: Row, b: Row) => number): -1 | 0 | 1 {
     this.total += weight;
     const { chunks } = this;
-    if (chunks.length === 0) chunks.push({ rows: [], weights: [], bases: [], dirty: false });
+    if (chunks.length === 0) {
+      chunks.push({ rows: [row], weights: [weight], bases: this.#basesOf(row, compare), dirty: true });
+      this.size = 1;
+      return 1;
+    }
     const place = this.#chunkOf(row, compare);
     const chunk = chunks[place] as DiskChunk;
-    const { rows, weights, bases } = chunk;
-    const found = indexOfRow(rows, row, compare);
+    const found = indexOfRow(chunk.rows, row, compare);
     if (found >= 0) return this.#change(place, found, weight, compare);
-    rows.splice(~found, 0, row);
-    weights.splice(~found, 0, weight);
-    bases.splice(~found, 0, this.#takeGone(row, compare));
+    chunk.rows = inserted(chunk.rows, ~found, row);
+    chunk.weights = inserted(chunk.weights, ~found, weight);
+    const gone = this.#takeGone(row, compare);
+    if (gone !== 0) chunk.bases ??= chunk.weights.toSpliced(~found, 1).fill(0);
+    if (chunk.bases !== null) chunk.bases = inserted(chunk.bases, ~found, gone);
     chunk.dirty = true;
     this.size++;
-    if (rows.length > chunkRowsMax) this.#split(place);
+    if (chunk.rows.length > chunkRowsMax) this.#split(place);
     return 1;
   }
 
@@ -63,8 +78,7 @@ export class DiskBag implements Bag {
     for (const chunk of this.chunks) {
       if (spread && !chunk.dirty) continue;
       chunk.dirty = false;
-      const { weights, bases } = chunk;
-      for (let index = 0; index < weights.length; index++) bases[index] = spread ? (weights[index] as number) : 0;
+      chunk.bases = spread ? chunk.weights.slice() : null;
     }
   }
 
@@ -77,7 +91,7 @@ export class DiskBag implements Bag {
       weights[index] = now;
       return 0;
     }
-    const base = bases[index] as number;
+    const base = bases === null ? 0 : (bases[index] as number);
     if (base !== 0) {
       const row = rows[index] as Row;
       if (this.goneRows === none) [this.goneRows, this.goneBases] = [[], []];
@@ -85,12 +99,17 @@ export class DiskBag implements Bag {
       this.goneRows.splice(at, 0, row);
       this.goneBases.splice(at, 0, base);
     }
-    rows.splice(index, 1);
-    weights.splice(index, 1);
-    bases.splice(index, 1);
+    chunk.rows = without(rows, index);
+    chunk.weights = without(weights, index);
+    if (bases !== null) chunk.bases = without(bases, index);
     this.size--;
-    if (rows.length === 0) this.chunks.splice(place, 1);
+    if (chunk.rows.length === 0) this.chunks.splice(place, 1);
     return -1;
+  }
+
+  #basesOf(row: Row, compare: (a: Row, b: Row) => number): number[] | null {
+    const base = this.#takeGone(row, compare);
+    return base === 0 ? null : [base];
   }
 
   /** The first chunk whose last row is not before the row, else the last one. */
@@ -120,7 +139,7 @@ export class DiskBag implements Bag {
     this.chunks.splice(place + 1, 0, {
       rows: rows.splice(half),
       weights: weights.splice(half),
-      bases: bases.splice(half),
+      bases: bases === null ? null : bases.splice(half),
       dirty,
     });
   }
@@ -138,4 +157,16 @@ export function indexOfRow(rows: readonly Row[], row: Row, compare: (a: Row, b: 
     else high = middle;
   }
   return ~low;
+}
+
+function inserted<T>(items: T[], at: number, item: T): T[] {
+  if (items.length < exactLengthMax) return items.toSpliced(at, 0, item);
+  items.splice(at, 0, item);
+  return items;
+}
+
+function without<T>(items: T[], at: number): T[] {
+  if (items.length <= exactLengthMax) return items.toSpliced(at, 1);
+  items.splice(at, 1);
+  return items;
 }

@@ -41,6 +41,24 @@ export class DiskCache {
     this.#bytes += entry.bytes;
   }
 
+  get isOver(): boolean {
+    return this.#bytes > this.#limit;
+  }
+
+  /** Counts an entry that whoever made it drops himself, unless it is `adopt`ed. */
+  count(entry: Cached): void {
+    this.#bytes += entry.bytes;
+  }
+
+  /** Such an entry has been dropped. */
+  discount(entry: Cached): void {
+    this.#bytes -= entry.bytes;
+  }
+
+  adopt(entry: Cached): void {
+    this.#entries.push(entry);
+  }
+
   grow(entry: Cached, bytes: number): void {
     entry.bytes += bytes;
     this.#bytes += bytes;

@@ -2,6 +2,7 @@ import type { StateKey, Value } from '../value.ts';
 import { headKey, markDirty } from './disk-context.ts';
 import type { DiskContext, DiskEntry, StateInfo } from './disk-context.ts';
 import { behind } from './disk-environment.ts';
+import { FreshEntries } from './disk-fill.ts';
 import type { Records } from './port.ts';
 
 /** Bytes of an entry in memory beside its record's values. */
@@ -12,10 +13,12 @@ export class DiskRecords implements Records {
   readonly #context: DiskContext;
   readonly #info: StateInfo;
   readonly #entries = new Map<StateKey, RecordEntry>();
+  readonly fresh: FreshEntries;
 
   constructor(context: DiskContext, info: StateInfo) {
     this.#context = context;
     this.#info = info;
+    this.fresh = new FreshEntries(this.#entries, context.cache);
   }
 
   get size(): number {
@@ -76,6 +79,11 @@ export class DiskRecords implements Records {
     }
     const { environment, cache } = this.#context;
     entry = new RecordEntry(key, this.#context, this.#info, this.#entries);
+    if (this.fresh.isFilled) {
+      this.#entries.set(key, entry);
+      this.fresh.add(key, entry);
+      return entry;
+    }
     environment.key(this.#info.id, key);
     const value = environment.get();
     if (value !== undefined) {

@@ -3,7 +3,7 @@ import { DiskCache } from './disk-cache.ts';
 import type { DiskContext, StateInfo } from './disk-context.ts';
 import { DiskEnvironment, behind } from './disk-environment.ts';
 import { DiskRecords } from './disk-records.ts';
-import type { Arrangement, ArrangementSpec, Records, StateStore } from './port.ts';
+import type { Arrangement, ArrangementSpec, Filling, Records, StateStore } from './port.ts';
 
 export interface DiskStoreOptions {
   /** Folder of the LMDB environment; made when it does not exist. */
@@ -21,6 +21,9 @@ const gatherFactor = 5;
 /** Pages of LMDB are half full at least. */
 const halfPageBytes = 2048;
 const removeAtATime = 2_000;
+/** States that are filled are written after so many entries, or parts. */
+const fillDirtyMax = 1_000;
+const fillPartsMax = 4;
 
 /** State 0 is the store's own; its keys: */
 const metaKey = 'meta';
@@ -114,13 +117,47 @@ export class DiskStore implements StateStore {
    * leaves an empty store.
    */
   async relieve(): Promise<void> {
-    if (this.isFull) {
-      this.#write(() => {
-        if (!this.#torn) this.#putOwn(tornKey, 'torn');
-        this.#torn = true;
-      });
-    }
+    if (this.isFull) this.#writeTorn();
     await this.flushed();
+  }
+
+  fill(names: readonly string[]): Filling {
+    const states = names.flatMap((name) => this.#arrangements.get(name) ?? this.#records.get(name) ?? []);
+    for (const { fresh } of states) fresh.isFilled = true;
+    const { dirty, cache } = this.#context;
+    let parts = 0;
+    const write = async (): Promise<void> => {
+      // One write at a time is on its way.
+      await this.flushed();
+      this.#writeTorn();
+      parts = 0;
+    };
+    return {
+      settle: async (isWhole) => {
+        if (++parts >= fillPartsMax || dirty.length >= fillDirtyMax) await write();
+        if (!isWhole && cache.isOver) for (const { fresh } of states) fresh.keep();
+        if (!isWhole || dirty.length > 0) return;
+        for (const { fresh } of states) {
+          fresh.letGo();
+          fresh.isFilled = true;
+        }
+      },
+      end: async () => {
+        await write();
+        await this.flushed();
+        for (const { fresh } of states) {
+          fresh.letGo();
+          fresh.isFilled = false;
+        }
+      },
+    };
+  }
+
+  #writeTorn(): void {
+    this.#write(() => {
+      if (!this.#torn) this.#putOwn(tornKey, 'torn');
+      this.#torn = true;
+    });
   }
 
   sizes(): ReadonlyMap<string, number> {

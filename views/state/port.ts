@@ -28,7 +28,18 @@ export interface StateStore {
    * with the next commit; a crash before that leaves an empty store.
    */
   relieve?(): Promise<void>;
+  /**
+   * Says that the named states, which are empty, are filled now: key after key, each only once. What has been written is not asked for
+   * again before `end`. Undefined: it makes no difference.
+   */
+  fill?(names: readonly string[]): Filling;
   close(): Promise<void>;
+}
+
+export interface Filling {
+  /** Lets go of what has been written; `isWhole`: the newest key does not come again either. To be awaited after each part. */
+  settle(isWhole: boolean): Promise<void>;
+  end(): Promise<void>;
 }
 
 export interface ArrangementSpec {

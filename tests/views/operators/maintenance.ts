@@ -1,11 +1,15 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
+import { systemFiles } from '../../../base/files.ts';
 import { Delta } from '../../../views/delta.ts';
+import { Build } from '../../../views/operators/build.ts';
+import type { PartLimits } from '../../../views/operators/groups.ts';
 import { identityKey } from '../../../views/operators/rows.ts';
 import type { BoundView } from '../../../views/plan/plan.ts';
 import { buildEngine } from '../../../views/plan/lower.ts';
 import { MemoryStore } from '../../../views/state/memory.ts';
 import type { Arrangement, ArrangementSpec, StateStore } from '../../../views/state/port.ts';
+import { SortSpace } from '../../../views/state/sorter.ts';
 import type { Row } from '../../../views/value.ts';
 import { evaluate } from './definition.ts';
 
@@ -102,6 +106,45 @@ class StrictStore extends MemoryStore {
   }
 }
 
+/** Sorters that hold nothing in memory, and parts as small as can be. */
+const smallest: PartLimits = { rows: 1, bytes: 1, cutRows: 2, cutBytes: 1_000 };
+
+/** Builds a state of the rows that are there after the first batches, then holds the engine to the batch definition as `holds` does. */
+export async function holdsAfterBuild(
+  view: BoundView,
+  batches: readonly (readonly Change[])[],
+  store: StateStore,
+  directory: string,
+): Promise<void> {
+  const tables = new Tables();
+  const first = batches.slice(0, Math.ceil(batches.length / 2));
+  for (const batch of first) tables.apply(batch);
+  const result = new Bag();
+  const engine = buildEngine([view], store);
+  const space = new SortSpace(0, { files: systemFiles, directory });
+  const build = new Build({
+    engine,
+    store,
+    space,
+    take: (_, { rows, weights }) => rows.forEach((row, index) => result.add(row, weights[index] ?? 0)),
+    reject: () => undefined,
+    pause: async () => {},
+    limits: smallest,
+  });
+  await build.run(async function* rows(relation) {
+    for (const row of tables.rows.get(relation) ?? []) yield Delta.insertions([row]);
+  });
+  await space.close();
+  store.commit('built');
+  const all = [...result.counts.values()];
+  expect(
+    all.every((count) => count > 0),
+    'less than nothing of a row',
+  ).toBe(true);
+  expect(result.sorted(), 'what was built').toEqual(Bag.of(evaluate(view.plan, tables.rows)).sorted());
+  holds(view, batches.slice(first.length), store, { tables, result });
+}
+
 /**
  * Runs the batches through an engine of the view and holds it, after each, to the batch definition over what the relations hold. Every
  * third step goes to an engine made anew over the same state.
@@ -110,9 +153,9 @@ export function holds(
   view: BoundView,
   batches: readonly (readonly Change[])[],
   store: StateStore = new StrictStore(),
+  before: { readonly tables: Tables; readonly result: Bag } = { tables: new Tables(), result: new Bag() },
 ): void {
-  const tables = new Tables();
-  const result = new Bag();
+  const { tables, result } = before;
   let engine = buildEngine([view], store);
   for (const [number, batch] of batches.entries()) {
     if (number % 3 === 2) engine = buildEngine([view], store);

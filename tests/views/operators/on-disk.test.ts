@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { Plan } from '../../../views/plan/plan.ts';
 import { DiskStore } from '../../../views/state/disk.ts';
 import type { Row } from '../../../views/value.ts';
-import { changesOf, holds } from './maintenance.ts';
+import { changesOf, holds, holdsAfterBuild } from './maintenance.ts';
 import * as plans from './plans.ts';
 import { aggregate, aggregateCall, all, by, call, ref, scan } from './plans.ts';
 
@@ -58,6 +58,22 @@ describe('operators over LMDB', () => {
           const store = await DiskStore.open({ path, cacheBytes: 1, dirtyMax: 4 });
           try {
             holds(plans.view('v', make()), batches, store);
+          } finally {
+            await store.close();
+            await rm(path, { recursive: true, force: true });
+          }
+        }),
+        { numRuns: 25 },
+      );
+    });
+
+    it(`give it from a state that was built at once: ${name}`, async () => {
+      await fc.assert(
+        fc.asyncProperty(changesOf({ left: row, right: row }), async (batches) => {
+          const path = join(directory, String(opened++));
+          const store = await DiskStore.open({ path, cacheBytes: 1, dirtyMax: 4 });
+          try {
+            await holdsAfterBuild(plans.view('v', make()), batches, store, `${path}-sorting`);
           } finally {
             await store.close();
             await rm(path, { recursive: true, force: true });
