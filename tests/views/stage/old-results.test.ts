@@ -16,20 +16,21 @@ const unchanged: ViewText = { name: 'ages', key: ['id'], sql: 'SELECT id, age FR
 /** A table that has not been read yet: with this view, nothing is published before it has. */
 const waiting: ViewText = { name: 'places', sql: 'SELECT place FROM visits' };
 
+function row(stage: Stage, view: string, key: string): unknown {
+  try {
+    const { seq, row: found } = stage.lookup(view, [key]);
+    return [seq, found];
+  } catch (error) {
+    return error instanceof Error ? error.message : error;
+  }
+}
+
 describe('look-ups while a changed view is made anew', () => {
   let harness: StageHarness;
   let feed: Feeder;
   beforeAll(loadSqlParser);
   afterEach(async () => harness.close());
 
-  const row = (stage: Stage, view: string, key: string): unknown => {
-    try {
-      const { seq, row: found } = stage.lookup(view, [key]);
-      return [seq, found];
-    } catch (error) {
-      return error instanceof Error ? error.message : error;
-    }
-  };
   const old = (): string => join(harness.directory, 'views', 'state-old');
 
   async function published(): Promise<void> {
