@@ -30,6 +30,8 @@ const busyFirstMs = 50;
 export interface ClientDependencies {
   readonly clock: Clock;
   readonly random: () => number;
+  /** Milliseconds that an answer may take, and that a busy engine is asked again; the defaults are for delivery. */
+  readonly patienceMs?: number;
 }
 
 /**
@@ -55,10 +57,10 @@ export class EngineClient {
     this.#authorization = username === '' ? null : `Basic ${Buffer.from(credentials).toString('base64')}`;
     this.#pool = new Pool(origin, {
       connections,
-      headersTimeout: answerTimeoutMs,
-      bodyTimeout: answerTimeoutMs,
+      headersTimeout: deps.patienceMs ?? answerTimeoutMs,
+      bodyTimeout: deps.patienceMs ?? answerTimeoutMs,
       keepAliveTimeout: 30_000,
-      connect: { timeout: connectTimeoutMs },
+      connect: { timeout: Math.min(deps.patienceMs ?? connectTimeoutMs, connectTimeoutMs) },
     });
   }
 
@@ -71,7 +73,7 @@ export class EngineClient {
     expected: readonly number[] = [],
   ): Promise<Answer> {
     const { clock, random } = this.#deps;
-    const deadline = clock.monotonic() + busyMsMax;
+    const deadline = clock.monotonic() + (this.#deps.patienceMs ?? busyMsMax);
     for (let attempt = 0; ; attempt++) {
       const answer = await this.#sendOnce(method, path, body, contentType);
       if (answer.status !== 429) return expected.includes(answer.status) ? answer : this.#checked(answer);

@@ -4,7 +4,15 @@ import type { SinkShape } from '../port.ts';
 import { unfit } from '../unfit.ts';
 import { faultOf, wordsOf } from './engine-client.ts';
 import type { EngineClient } from './engine-client.ts';
-import { derivedFields, engineRefresh, fieldLimit, fieldOf, mappingOf, settingsOf } from './mapping.ts';
+import {
+  derivedFields,
+  engineRefresh,
+  fieldLimit,
+  fieldOf,
+  mappingOf,
+  settingsOf,
+  settingsProblem,
+} from './mapping.ts';
 
 /** Whose an index is: kept in `_meta` of its mapping. */
 export interface Owner {
@@ -64,6 +72,8 @@ export class IndexAdmin {
 
   /** Creates an empty index that is not refreshed, and the alias that it is written by. False when the name is taken. */
   async create(index: string): Promise<boolean> {
+    const problem = settingsProblem(this.#options);
+    if (problem !== null) throw this.refused(problem);
     const body = {
       settings: { index: settingsOf(this.#options) },
       mappings: mappingOf(this.#options, { ...this.#owner }),

@@ -123,6 +123,13 @@ export function settingsOf(options: SearchSinkOptions): Record<string, unknown> 
   };
 }
 
+/** Why the settings are none that delivery can rely on, or null. */
+export function settingsProblem({ settings }: SearchSinkOptions): string | null {
+  const durability = flattened(settings ?? {})['translog.durability'];
+  if (durability === undefined || durability === 'request') return null;
+  return 'translog.durability must be request, or a power cut would take rows that the sink is known to hold';
+}
+
 /** How often the engine refreshes the index by itself, once it is readable: null is the engine's own default. */
 export function engineRefresh({ settings }: SearchSinkOptions): unknown {
   return flattened(settings ?? {})['refresh_interval'] ?? null;

@@ -66,6 +66,12 @@ export class RecordStore {
     return body['_source'] as SinkRecord;
   }
 
+  /** The document as it is, for whoever does not go on to write. */
+  async peek(): Promise<SinkRecord | null> {
+    const { status, body } = await this.#client.json('GET', this.#path, undefined, [404]);
+    return status === 404 ? null : (body['_source'] as SinkRecord);
+  }
+
   /** Writes the document in place of the one that was loaded or saved last. SINK_FENCED when another writer has come between. */
   async save(record: SinkRecord): Promise<void> {
     const condition =
