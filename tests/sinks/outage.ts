@@ -1,0 +1,43 @@
+/**
+ * `npm run outage -- [--changes 2000000] [--redis]`: takes a web server (and a Redis) away from its sink while so many changes go by, and
+ * brings it back (docs/testing.md). Exit code 1 when something was not bounded, or differs afterwards.
+ */
+import { parseArgs } from 'node:util';
+import { startPostgres } from '../servers/postgres.ts';
+import { startRedis } from '../servers/redis.ts';
+import { runOutage } from './outage-run.ts';
+
+const { values } = parseArgs({
+  options: {
+    changes: { type: 'string', default: '2000000' },
+    rows: { type: 'string', default: '20000' },
+    redis: { type: 'boolean', default: false },
+  },
+});
+
+/** Sealed segments of 256 MiB begin a compaction; while it runs there are those, what comes meanwhile, and two bases. */
+const diskMibMax = 640;
+/** Above what the service takes with all sinks in place. */
+const memoryMibMax = 150;
+
+const database = await startPostgres();
+const redis = values.redis ? await startRedis({ persistence: 'everysec' }) : undefined;
+try {
+  const result = await runOutage({
+    name: 'outage',
+    databaseUrl: database.url(),
+    changes: Number(values.changes),
+    rows: Number(values.rows),
+    ...(redis === undefined ? {} : { redis }),
+    say: (line) => console.log(line),
+  });
+  console.log(result);
+  const { rssBefore, rssMax, diskBefore, diskMax, snapshotRows, different } = result;
+  const isBounded = rssMax - rssBefore < memoryMibMax && diskMax - diskBefore < diskMibMax;
+  const isSame = Object.values(different).every((count) => count === 0);
+  const [before, after] = snapshotRows;
+  if (!isBounded || !isSame || before !== after || result.readyStatus !== 503) process.exitCode = 1;
+} finally {
+  await redis?.stop();
+  await database.stop('immediate');
+}
