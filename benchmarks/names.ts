@@ -5,6 +5,8 @@ export const benchmarkNames: readonly string[] = [
   'pg-stream',
   'pg-snapshot',
   'sinks-sqlite',
+  'sinks-redis',
+  'sinks-search',
   'toybank',
   'operators',
   'pipe',

@@ -51,7 +51,6 @@ export class IndexAdmin {
     const { body } = await this.#client.json('GET', `/${names}?${query}`);
     const found = new Map<string, ExistingIndex>();
     for (const [name, each] of Object.entries(body as Record<string, RawIndex>)) {
-      // oxlint-disable-next-line no-underscore-dangle -- the engines' name
       const meta = each.mappings?._meta?.tidemark;
       found.set(name, {
         aliases: Object.keys(each.aliases ?? {}),
