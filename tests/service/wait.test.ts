@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import { systemClock } from '../../base/clock.ts';
 import { TidemarkError } from '../../base/errors.ts';
+import { waitForSink } from '../../service/wait.ts';
 import { customers, sqliteSink, startService, until } from './harness.ts';
 
 const sinks = (directory: string) => [sqliteSink(directory)];
@@ -125,4 +127,54 @@ test('caught-up resolves once every sink holds what was committed before, and fa
   source.fail(new TidemarkError('SLOT_LOST', 'the slot is gone'));
   await until(async () => !(await service.status()).ready);
   await expect(service.caughtUp(new AbortController().signal)).rejects.toMatchObject({ code: 'SLOT_LOST' });
+});
+
+test('a thousand waits at once end together, and ask the source where it stands a few times, not a thousand', async () => {
+  const { source, service } = await waiting();
+  source.feed.upsert(customers, { id: '1', name: 'Ada' }).commitConsistent(customers);
+  await until(async () => (await service.status()).sinks[0]?.seq === 1);
+  let asked = 0;
+  const ask = source.currentPosition.bind(source);
+  source.currentPosition = async () => {
+    asked++;
+    // As long as a database takes at least.
+    await systemClock.sleep(2);
+    return ask();
+  };
+  const { pipeline } = service;
+  const waits = Array.from({ length: 1_000 }, async (_, index) =>
+    waitForSink(pipeline, { sink: 'search', position: index % 2 === 0 ? 'now' : '0/8000', searchable: true }),
+  );
+  await until(() => pipeline.waits.count <= 500 && asked > 0);
+  await Promise.all(waits.filter((_, index) => index % 2 === 0));
+  expect(asked).toBeLessThan(100);
+  while (source.feed.mark() !== '0/8000');
+  const positions = await Promise.all(waits);
+  expect(positions).toHaveLength(1_000);
+  expect(pipeline.waits.count).toBe(0);
+});
+
+test('what is searchable is so when the wait returns: everybody who waits shares a refresh that began after them', async () => {
+  const { source, service } = await waiting();
+  source.feed.upsert(customers, { id: '1', name: 'Ada' }).commitConsistent(customers);
+  const { pipeline } = service;
+  await waitForSink(pipeline, { sink: 'search', position: '0/10' });
+  const { target } = pipeline.sinkGroup('search');
+  let refreshes = 0;
+  const release = Promise.withResolvers<void>();
+  target.makeSearchable = async () => {
+    refreshes++;
+    await release.promise;
+  };
+  const first = waitForSink(pipeline, { sink: 'search', position: '0/10', searchable: true });
+  await until(() => refreshes === 1);
+  const others = Array.from({ length: 50 }, async () =>
+    waitForSink(pipeline, { sink: 'search', position: '0/10', searchable: true }),
+  );
+  const late = waitForSink(pipeline, { sink: 'search', position: '0/10', searchable: true, timeoutMs: 50 });
+  await expect(late).rejects.toMatchObject({ code: 'WAIT_TIMEOUT', message: expect.stringContaining('not refreshed') });
+  release.resolve();
+  await first;
+  await Promise.all(others);
+  expect(refreshes).toBe(2);
 });
