@@ -74,8 +74,8 @@ const fingerprint = `pg_catalog.concat_ws('/', c.relnamespace::regnamespace, c.r
           FROM pg_catalog.pg_partition_tree(c.oid) tree JOIN pg_catalog.pg_class leaf ON leaf.oid = tree.relid WHERE tree.isleaf)
         ELSE c.relfilenode::text END)`;
 
-/** The table's fingerprint now, or no row when it is gone. */
-export function fingerprintQuery(oid: number): string {
+/** The table's fingerprint now, or no row when it is gone. The oid may be a parameter of a prepared statement. */
+export function fingerprintQuery(oid: number | '$1'): string {
   return `SELECT ${fingerprint} AS fingerprint FROM pg_catalog.pg_class c WHERE c.oid = ${oid}`;
 }
 

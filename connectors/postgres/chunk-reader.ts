@@ -21,6 +21,14 @@ const chunkBytesMax = 8 * 1024 * 1024;
 const chunkBytesWanted = 2 * 1024 * 1024;
 /** A table is split at the keys of about this many sampled rows. */
 const sampleRows = 4_000;
+/**
+ * What a reading connection is set up with. LOW, HIGH and what the table looks like are asked for twice a chunk, and planning that
+ * question takes the server longer than a thousand rows. Chunks follow the key's index, whatever the planner thinks of reading the
+ * whole table instead.
+ */
+const setUp = `SET plan_cache_mode = force_generic_plan; SET max_parallel_workers_per_gather = 0;
+  SET enable_seqscan = off; SET enable_sort = off; SET enable_bitmapscan = off;
+  PREPARE tidemark_look (oid) AS ${lookQuery('$1')}`;
 /** A read that has begun to send rows and then sends nothing for so long is given up. */
 const stallMs = 60_000;
 
@@ -40,6 +48,8 @@ export interface ChunkReaderContext {
 export class PostgresChunkReader implements ChunkReader {
   readonly #context: ChunkReaderContext;
   readonly #idle: Client[] = [];
+  /** Connections that have been set up. */
+  readonly #ready = new WeakSet<Client>();
   /** Bytes of a row by topic, for choosing how many rows to ask for. */
   readonly #rowBytes = new Map<string, number>();
   readonly #pieces = new PiecePool();
@@ -167,7 +177,9 @@ export class PostgresChunkReader implements ChunkReader {
     if (collected.rows > 0) this.#rowBytes.set(request.topic, collected.bytes / collected.rows);
     // A connection whose COPY was cut short is gone, and its transaction with it.
     if (!collected.cut) await query('COMMIT');
-    const now = await endOfRead(collected.cut ? this.#context.query : query, relation);
+    const now = await (collected.cut
+      ? endOfRead(this.#context.query, lookQuery(relation.oid))
+      : endOfRead(query, `EXECUTE tidemark_look (${relation.oid})`));
     const whole = request.keys !== undefined || (!collected.cut && collected.rows < limit);
     return {
       table: relation.table,
@@ -186,18 +198,20 @@ export class PostgresChunkReader implements ChunkReader {
   /** Opens the reading transaction: the table locked against rewrites, LOW taken, and the relation as that transaction sees it. */
   async #begin(client: Client, topic: string): Promise<{ relation: Relation; low: PgSnapshot; fingerprint: string }> {
     const query = queryOf(client, this.#context.target, 600_000);
+    if (!this.#ready.has(client)) {
+      await query(setUp);
+      this.#ready.add(client);
+    }
     for (;;) {
       // Taken with the relation, since whoever refreshes the catalog meanwhile makes the relation the older of the two.
       const expected = this.#context.fingerprint(topic);
       const relation = await this.#context.relation(topic);
       // LOCK takes what any SELECT takes: it keeps TRUNCATE and rewrites, which ignore snapshots, out. It comes before the snapshot,
-      // which the SELECT takes. Chunks follow the key's index, whatever the planner thinks of reading the whole table instead.
+      // which the EXECUTE takes.
       const [row] = await query(
         `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
          LOCK TABLE ${tableName(relation)} IN ACCESS SHARE MODE;
-         SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off;
-         SET LOCAL max_parallel_workers_per_gather = 0;
-         SELECT pg_current_snapshot()::text AS low, (${fingerprintQuery(relation.oid)}) AS fingerprint`,
+         EXECUTE tidemark_look (${relation.oid})`,
       );
       const found = String(row?.['fingerprint']);
       if (found === expected) return { relation, low: new PgSnapshot(String(row?.['low'])), fingerprint: found };
@@ -243,11 +257,17 @@ export class PostgresChunkReader implements ChunkReader {
   }
 }
 
-/** HIGH of a read, and what the table looks like then. HIGH is asked for after the reading transaction has ended. */
-async function endOfRead(query: Query, relation: Relation): Promise<{ lsn: string; fingerprint: string }> {
-  const [row] = await query(
-    `SELECT (${fingerprintQuery(relation.oid)}) AS fingerprint, pg_current_wal_insert_lsn()::text AS lsn`,
-  );
+/** What a read sees, what the table looks like, and how far the WAL has come. */
+function lookQuery(oid: number | '$1'): string {
+  return `SELECT pg_current_snapshot()::text AS low, (${fingerprintQuery(oid)}) AS fingerprint, pg_current_wal_insert_lsn()::text AS lsn`;
+}
+
+/**
+ * HIGH of a read, and what the table looks like then. HIGH is asked for after the reading transaction has ended: by the same
+ * connection, or by another (`question` says how) when its COPY was cut short.
+ */
+async function endOfRead(query: Query, question: string): Promise<{ lsn: string; fingerprint: string }> {
+  const [row] = await query(question);
   return { lsn: String(row?.['lsn']), fingerprint: String(row?.['fingerprint']) };
 }
 

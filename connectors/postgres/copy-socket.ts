@@ -212,7 +212,8 @@ export class CopySocket {
         this.#wake = resolve;
       });
     }
-    if (this.#queuedBytes >= bulkChunkBytes && this.#queuedBytes < queuedBytesMax) {
+    const inBulk = this.#queuedBytes >= bulkChunkBytes && this.#queuedBytes < queuedBytesMax;
+    if (inBulk && !endsAnswer(this.#chunks.at(-1))) {
       await new Promise((resolve) => {
         setTimeout(resolve, bulkPauseMs);
       });
@@ -249,6 +250,13 @@ export class CopySocket {
     }
     if (this.#socket.isPaused()) this.#socket.resume();
   }
+}
+
+/** Whether a chunk looks as if it ended with ReadyForQuery, so that no more comes. */
+function endsAnswer(chunk: Buffer | undefined): boolean {
+  if (chunk === undefined || chunk.length < 6) return false;
+  const at = chunk.length - 6;
+  return chunk[at] === typeReady && chunk.readUInt32BE(at + 1) === 5;
 }
 
 function frame(type: number, content: Buffer): Buffer {

@@ -11,6 +11,13 @@ const lineFeed = 0x0a;
 const backslash = 0x5c;
 const letterN = 0x4e;
 
+/** Bytes four times over, for looking at four bytes of a row at a time. */
+const fourTabs = 0x0909_0909;
+const fourBackslashes = 0x5c5c_5c5c;
+const fourOnes = 0x0101_0101;
+const fourTops = 0x8080_8080 | 0;
+const noTops = 0x7f7f_7f7f;
+
 /** The letters after a backslash that stand for control characters; any other stands for itself. */
 const escapes = new Uint8Array(256).map((_, byte) => byte);
 for (const [letter, byte] of [
@@ -33,6 +40,11 @@ export class CopyTextReader {
   bytes: Buffer = this.#scratch;
   /** The row had neither NULLs nor escapes: its values stand in `bytes` one after the other, with one byte between. */
   isPlain = false;
+  /** Of a plain row: the bytes of its longest value. */
+  longest = 0;
+  /** The chunk that rows were read from last, and the same as words. */
+  #buffer: Buffer | null = null;
+  #words: Int32Array | null = null;
 
   constructor(columns: number, fields: FieldPositions) {
     this.columns = columns;
@@ -40,42 +52,84 @@ export class CopyTextReader {
   }
 
   read(buffer: Buffer, start: number, end: number): void {
-    const { start: starts, end: ends } = this.fields;
     const last = end > start && buffer[end - 1] === lineFeed ? end - 1 : end;
-    this.isPlain = this.columns > 0;
     this.bytes = buffer;
+    const words = buffer === this.#buffer ? this.#words : this.#wordsOf(buffer);
+    if (words === null) this.#readEscaped(buffer, start, last);
+    else this.#readWords(buffer, words, start, last);
+  }
+
+  /** Where the columns are, four bytes at a time, as long as the only backslashes are those of NULLs. */
+  #readWords(buffer: Buffer, words: Int32Array, start: number, last: number): void {
+    const { start: starts, end: ends } = this.fields;
     let column = 0;
     let from = start;
-    for (let at = start; at < last; at++) {
-      const byte = buffer[at];
-      if (byte === tab) {
-        starts[column] = from;
-        ends[column++] = at;
-        from = at + 1;
-      } else if (byte === backslash) {
-        this.isPlain = false;
-        const after = at + 2;
-        const isNull = at === from && buffer[at + 1] === letterN && (after === last || buffer[after] === tab);
-        if (!isNull) {
-          this.#readEscaped(buffer, start, last);
-          return;
+    let longest = 0;
+    let isPlain = true;
+    /** Of the column at `from`. */
+    let firstBackslash = -1;
+    // Bytes before the row in its first word do not count.
+    let counted = -1 << (8 * (start & 3));
+    for (let word = start >>> 2; word << 2 < last; word++) {
+      const bytes = words[word] as number;
+      const tabs = bytes ^ fourTabs;
+      const slashes = bytes ^ fourBackslashes;
+      // Neither is found when no byte of the one or the other is zero; when something is, it is looked at more closely.
+      if ((((tabs - fourOnes) & ~tabs) | ((slashes - fourOnes) & ~slashes)) & fourTops & counted) {
+        let found = (zeroBytes(tabs) | zeroBytes(slashes)) & counted;
+        for (; found !== 0; found &= found - 1) {
+          const at = (word << 2) + ((31 - Math.clz32(found & -found)) >>> 3);
+          if (at >= last) break;
+          if (buffer[at] === backslash) {
+            if (firstBackslash < 0) firstBackslash = at;
+            continue;
+          }
+          starts[column] = from;
+          ends[column] = at;
+          if (firstBackslash >= 0) {
+            if (!isNullMark(buffer, firstBackslash, from, at)) {
+              this.#readEscaped(buffer, start, last);
+              return;
+            }
+            ends[column] = fieldNull;
+            firstBackslash = -1;
+            isPlain = false;
+          } else if (at - from > longest) {
+            longest = at - from;
+          }
+          column++;
+          from = at + 1;
         }
-        starts[column] = at;
-        ends[column++] = fieldNull;
-        at = after;
-        from = after + 1;
       }
+      counted = -1;
     }
-    // After a NULL at the very end there is no field left.
-    if (from <= last) {
-      starts[column] = from;
-      ends[column++] = last;
+    starts[column] = from;
+    ends[column++] = last;
+    if (firstBackslash >= 0) {
+      if (!isNullMark(buffer, firstBackslash, from, last)) {
+        this.#readEscaped(buffer, start, last);
+        return;
+      }
+      ends[column - 1] = fieldNull;
+      isPlain = false;
     }
+    this.longest = Math.max(longest, last - from);
+    this.isPlain = isPlain && this.columns > 0;
     // A table without columns is one empty field to us.
     if (column !== this.columns && this.columns > 0) throw malformed(column, this.columns);
   }
 
+  /** The buffer as words; null for one that does not lie at a word's boundary. */
+  #wordsOf(buffer: Buffer): Int32Array | null {
+    const { buffer: memory, byteOffset } = buffer;
+    this.#buffer = buffer;
+    this.#words = byteOffset % 4 === 0 && memory.byteLength % 4 === 0 ? new Int32Array(memory, byteOffset) : null;
+    return this.#words;
+  }
+
+  /** Byte by byte, into a copy without escapes. */
   #readEscaped(buffer: Buffer, start: number, last: number): void {
+    this.isPlain = false;
     if (this.#scratch.length < last - start) this.#scratch = Buffer.allocUnsafeSlow(2 * (last - start));
     const scratch = this.#scratch;
     const { start: starts, end: ends } = this.fields;
@@ -108,8 +162,18 @@ export class CopyTextReader {
       }
     }
     this.bytes = scratch;
-    if (column !== this.columns) throw malformed(column, this.columns);
+    if (column !== this.columns && this.columns > 0) throw malformed(column, this.columns);
   }
+}
+
+/** The top bit of each byte that is zero, exactly (https://graphics.stanford.edu/~seander/bithacks.html#ZeroInWord). */
+function zeroBytes(word: number): number {
+  return ~(((word & noTops) + noTops) | word | noTops);
+}
+
+/** Whether the column `[from, to)` whose first backslash is at `at` is NULL as a whole. */
+function isNullMark(buffer: Buffer, at: number, from: number, to: number): boolean {
+  return at === from && to === from + 2 && buffer[from + 1] === letterN;
 }
 
 function malformed(found: number, wanted: number): TidemarkError {

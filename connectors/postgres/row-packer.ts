@@ -154,9 +154,7 @@ export class RowPacker {
 function packPlain(into: ChangeWriter, reader: CopyTextReader): boolean {
   const { start, end } = reader.fields;
   const { columns } = reader;
-  for (let column = 0; column < columns; column++) {
-    if ((end[column] as number) - (start[column] as number) > shortValueMax) return false;
-  }
+  if (reader.longest > shortValueMax) return false;
   const from = start[0] as number;
   const to = end[columns - 1] as number;
   into.reserve(1 + to - from);

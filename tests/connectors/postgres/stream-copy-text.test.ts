@@ -7,12 +7,34 @@ import { CopyTextReader } from '../../../connectors/postgres/copy-text.ts';
 import { fieldNull, fieldPositions } from '../../../model/row.ts';
 import { describePostgres } from '../../servers/suite.ts';
 
-/** What the reader makes of one row, taken from the middle of a buffer so that it cannot rely on what follows. */
+/**
+ * What the reader makes of one row, taken from the middle of a buffer so that it cannot rely on what follows: the same wherever the
+ * row lies between the words of the buffer, and when the buffer is not one of whole words.
+ */
 function read(row: Buffer, columns: number, filler = 0x5c): (string | null)[] {
-  const buffer = Buffer.alloc(row.length + 20, filler);
-  row.copy(buffer, 10);
+  const whole = Buffer.alloc(row.length + 28 - (row.length % 4), filler);
+  const [first, ...others] = [
+    ...[8, 9, 10, 11].map((at) => outcomeOf(() => readAt(whole, row, at, columns, filler))),
+    outcomeOf(() => readAt(whole.subarray(1), row, 10, columns, filler)),
+  ];
+  for (const other of others) expect(other).toEqual(first);
+  if (first === undefined || 'error' in first) throw first?.error;
+  return first.values;
+}
+
+function outcomeOf(work: () => (string | null)[]): { values: (string | null)[] } | { error: unknown } {
+  try {
+    return { values: work() };
+  } catch (error) {
+    return { error };
+  }
+}
+
+function readAt(buffer: Buffer, row: Buffer, at: number, columns: number, filler: number): (string | null)[] {
+  buffer.fill(filler);
+  row.copy(buffer, at);
   const reader = new CopyTextReader(columns, fieldPositions(columns + 1));
-  reader.read(buffer, 10, 10 + row.length);
+  reader.read(buffer, at, at + row.length);
   return Array.from({ length: columns }, (_, column) => {
     const end = reader.fields.end[column] ?? 0;
     return end === fieldNull ? null : reader.bytes.toString('utf8', reader.fields.start[column], end);
