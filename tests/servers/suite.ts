@@ -87,7 +87,8 @@ export async function connectTo(url: string): Promise<Client> {
   return client;
 }
 
-function withoutServer(title: string, reason: string, body: () => void): void {
+/** The suite as skipped, for that reason, or as a failure where servers are required. */
+export function withoutServer(title: string, reason: string, body: () => void): void {
   if (serversAreRequired()) {
     describe(title, () => {
       it('has its server', () => {
