@@ -50,8 +50,21 @@ const volatile: Readonly<Record<string, string>> = {
   version: session,
 };
 
+/** Functions whose last digits are those of the C library that PostgreSQL was built with, and differ from one to the next. */
+const transcendental: ReadonlySet<string> = new Set([
+  ...['exp', 'ln', 'log', 'log10', 'cbrt', 'erf', 'erfc', 'gamma', 'lgamma'],
+  ...['sin', 'cos', 'tan', 'cot', 'asin', 'acos', 'atan', 'atan2', 'sinh', 'cosh', 'tanh', 'asinh', 'acosh', 'atanh'],
+  ...['sind', 'cosd', 'tand', 'cotd', 'asind', 'acosd', 'atand', 'atan2d'],
+]);
+
 /** Why a view may not call a function; null when it may. */
 export function refusal(name: string, args: number): Refusal | null {
+  if (transcendental.has(name)) {
+    return {
+      message: `${name}() is not supported in views: its last digits differ between builds of PostgreSQL`,
+      hint: 'Compute it where the view is read, or store it in a column. sqrt() and power() are exact.',
+    };
+  }
   const hint = Object.hasOwn(volatile, name) ? volatile[name] : undefined;
   if (hint === undefined && !(name === 'age' && args === 1)) return null;
   if (hint === undefined) {

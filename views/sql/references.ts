@@ -1,7 +1,7 @@
 import { callFunction, callOperator, castTo } from '../expressions/resolve.ts';
 import { isImplicit } from '../expressions/resolve-types.ts';
 import { sqlScalar, typeName } from '../type.ts';
-import { textOfNode, textsOf, unsupported } from './node.ts';
+import { locationOf, textOfNode, textsOf, unsupported } from './node.ts';
 import { fieldOf } from './rows.ts';
 import { columnOfTable, findColumn, findTable, missingFrom, unknownColumn, wholeRow } from './scope.ts';
 import { SqlError } from './sql-error.ts';
@@ -79,7 +79,8 @@ function subscript(value: Expression, indices: A_Indices, context: ExpressionCon
     throw unsupported('an array slice is', location, 'Take single elements: a[1].');
   }
   const index = context.view.expression(indices.uidx, context);
-  if (value.type.kind === 'scalar' && value.type.name === 'jsonb') return jsonSubscript(value, index, location);
+  if (value.type.kind === 'scalar' && value.type.name === 'jsonb')
+    return jsonSubscript(value, index, location, locationOf(indices.uidx));
   if (value.type.kind !== 'array') {
     throw new SqlError('cannot subscript a value that is neither an array nor jsonb', location);
   }
@@ -87,15 +88,14 @@ function subscript(value: Expression, indices: A_Indices, context: ExpressionCon
 }
 
 /** Unlike `->`, a path: a text of digits names an element of an array, and a scalar has none. */
-function jsonSubscript(value: Expression, index: Expression, location: number): Expression {
+function jsonSubscript(value: Expression, index: Expression, location: number, place: number): Expression {
   const { type } = index;
   const text = sqlScalar('text');
   let step: Expression;
   if (isImplicit(type, sqlScalar('int4')) && !isImplicit(type, text)) {
     step = castTo(castTo(index, sqlScalar('int4'), 'implicit', location), text, 'explicit', location);
   } else if (isImplicit(type, text)) step = castTo(index, text, 'implicit', location);
-  else
-    throw new SqlError(`subscript type ${typeName(type)} is not supported`, location, 'Cast it to integer or to text.');
+  else throw new SqlError(`subscript type ${typeName(type)} is not supported`, place, 'Cast it to integer or to text.');
   const path: Expression = { kind: 'array', items: [step], type: { kind: 'array', element: text } };
   return callOperator('#>', [value, path], location);
 }

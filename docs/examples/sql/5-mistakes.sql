@@ -1,5 +1,5 @@
 -- # Mistakes
--- A mistake is told when the file is checked: line and column of it in the view's SQL, what is wrong, and what to write.
+-- A mistake is told when the file is checked: line and column of it in the file (here: in the SQL), what is wrong, and what to write.
 
 -- ## Not supported: A column that is not there
 SELECT id, stauts FROM orders;
@@ -18,3 +18,6 @@ SELECT customer_id, status, count(*) FROM orders GROUP BY customer_id;
 
 -- ## Not supported: A function that is not there
 SELECT uper(name) FROM customers;
+
+-- ## Not supported: A function whose last digits are another machine's
+SELECT id, ln(amount) FROM payments;

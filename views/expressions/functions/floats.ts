@@ -32,7 +32,18 @@ export const floatFunctions: readonly FunctionDefinition[] = [
   define('sqrt', ['float8'], 'float8', squareRoot, { mayFail: true }),
   define('power', ['float8', 'float8'], 'float8', powerFloat, { mayFail: true }),
   define('pow', ['float8', 'float8'], 'float8', powerFloat, { mayFail: true }),
+  define('pi', [], 'float8', () => Math.PI),
+  define('radians', ['float8'], 'float8', (degrees: number) => degrees * radiansPerDegree),
+  define('degrees', ['float8'], 'float8', degreesOf, { mayFail: true }),
 ];
+
+const radiansPerDegree = 0.017453292519943295;
+
+function degreesOf(radians: number): number {
+  const degrees = radians / radiansPerDegree;
+  if (isInfinite(degrees) && !isInfinite(radians)) throw overflow();
+  return degrees;
+}
 
 function arithmetic(
   left: FloatName,
