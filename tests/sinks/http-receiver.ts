@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -45,20 +46,24 @@ export class Receiver {
   /** Asked for every request; those answered with 2xx, lost and half answered ones count as taken. */
   behave: (request: Received, index: number) => Behaviour = () => ok;
   readonly #server: Server;
+  readonly #isSecure: boolean;
   #port: number;
 
-  private constructor(server: Server, port: number) {
+  private constructor(server: Server, port: number, isSecure: boolean) {
     this.#server = server;
+    this.#isSecure = isSecure;
     this.#port = port;
     server.on('request', (request, response) => void this.#answer(request, response));
   }
 
-  static async start(options: { port?: number; keepAliveMs?: number } = {}): Promise<Receiver> {
-    const server = createServer();
+  static async start(
+    options: { port?: number; keepAliveMs?: number; tls?: { key: string; cert: string } } = {},
+  ): Promise<Receiver> {
+    const server: Server = options.tls === undefined ? createServer() : createSecureServer(options.tls);
     if (options.keepAliveMs !== undefined) server.keepAliveTimeout = options.keepAliveMs;
     server.listen(options.port ?? 0, '127.0.0.1');
     await once(server, 'listening');
-    return new Receiver(server, (server.address() as AddressInfo).port);
+    return new Receiver(server, (server.address() as AddressInfo).port, options.tls !== undefined);
   }
 
   get port(): number {
@@ -66,7 +71,7 @@ export class Receiver {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}/hook`;
+    return `${this.#isSecure ? 'https' : 'http'}://127.0.0.1:${this.#port}/hook`;
   }
 
   /** Bodies of what came, in order. */

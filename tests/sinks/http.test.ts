@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { readdirSync } from 'node:fs';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
 import type { Clock } from '../../base/clock.ts';
 import { DeadLetters } from '../../sinks/dead-letters.ts';
@@ -12,6 +13,7 @@ import { SinkGroup } from '../../sinks/sink-group.ts';
 import { Sink } from '../../sinks/sink.ts';
 import type { SinkDependencies } from '../../sinks/sink.ts';
 import { Harness, caughtUp, table, until } from './harness.ts';
+import { certificate, certificateKey } from './http-certificate.ts';
 import { Receiver, ok } from './http-receiver.ts';
 import type { Received } from './http-receiver.ts';
 
@@ -231,6 +233,21 @@ test('a kept connection that the endpoint closes between requests costs nothing'
   }
   expect(receiver.received).toHaveLength(20);
   expect(harness.events.filter(({ type }) => type === 'sink.retrying')).toEqual([]);
+});
+
+test('an endpoint is spoken to over TLS once its certificate is trusted, and not before', async () => {
+  await receiver.stop();
+  receiver = await Receiver.start({ tls: { key: certificateKey, cert: certificate } });
+  harness.feeder.upsert(orders, order(1)).commitConsistent(orders);
+  await harness.feeder.durable();
+  const group = run({}, { clock: hastened() });
+  await until('the sink fails', () => group.status()[0]?.error?.message.includes('self-signed certificate') === true);
+  expect(receiver.received).toEqual([]);
+  const trusted = getCACertificates('default');
+  setDefaultCACertificates([certificate]);
+  onTestFinished(() => setDefaultCACertificates(trusted));
+  await caughtUp([group], 1);
+  expect(receiver.received).toHaveLength(1);
 });
 
 test('status says what the endpoint answered, without what the url may hide', async () => {

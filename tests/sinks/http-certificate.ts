@@ -1,0 +1,20 @@
+/** A certificate for 127.0.0.1 that nobody vouches for, with its key: for servers of tests alone. */
+export const certificate = `-----BEGIN CERTIFICATE-----
+MIIBmjCCAUGgAwIBAgIUaezs7dey9+sasyBFaiGW0k7UtOIwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMTIxMzgwMFoYDzIxMjYxMDI4
+MjEzODAwWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAATlPfbGw7S21jtMewrZ6N5acoFVg6dV8H6WyM2ORBgd/W3J+qrKxWks
+QPbRcXvr5i4sMu5nql2Oweb7zvxjQTKFo28wbTAdBgNVHQ4EFgQULYOFwEbBk4K6
+7mffVTNBBn70M7UwHwYDVR0jBBgwFoAULYOFwEbBk4K67mffVTNBBn70M7UwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDRwAwRAIgPy5cgbNV7QOK6R7wlZtB4mR7iIHXsIl9i2e6GlvJjocCIAhT
+9ammP2Ondov37ndNaObcu2KcLJNiPOhfUukoxd3B
+-----END CERTIFICATE-----
+`;
+
+export const certificateKey = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg3Oe3ZMrQ2rqN2Ioq
+0tfxXuFlAZkHrXzDS/ag7mtEIhOhRANCAATlPfbGw7S21jtMewrZ6N5acoFVg6dV
+8H6WyM2ORBgd/W3J+qrKxWksQPbRcXvr5i4sMu5nql2Oweb7zvxjQTKF
+-----END PRIVATE KEY-----
+`;
