@@ -140,8 +140,8 @@ export class ChangeWriter {
     const { buffer, at } = this;
     buffer[at + 4] = op;
     buffer[at + 5] = flags;
-    buffer.writeUInt32LE(schemaId, at + 8);
-    buffer.writeUInt32LE(0, at + 12);
+    writeUint32(buffer, schemaId, at + 8);
+    writeUint32(buffer, 0, at + 12);
     this.at = at + changeHeaderBytes;
   }
 
@@ -163,7 +163,7 @@ export class ChangeWriter {
   /** Completes the record. */
   end(): void {
     assert(this.at <= this.buffer.length, 'a change record was written beyond the room reserved for it');
-    this.buffer.writeUInt32LE(this.at - this.#start - 4, this.#start);
+    writeUint32(this.buffer, this.at - this.#start - 4, this.#start);
     this.count++;
   }
 
@@ -214,4 +214,12 @@ export class ChangeWriter {
     this.at = 0;
     this.count = 0;
   }
+}
+
+/** Little-endian. Buffer's own method checks value and type as well, which costs 10 ns a record. */
+function writeUint32(buffer: Buffer, value: number, at: number): void {
+  buffer[at] = value;
+  buffer[at + 1] = value >>> 8;
+  buffer[at + 2] = value >>> 16;
+  buffer[at + 3] = value >>> 24;
 }
