@@ -1,8 +1,8 @@
 import type { SinkDocument } from '../../sinks/port.ts';
 import { BucketSet, Buckets, Entry, addHash, bagOf, bucketOf, hashNumber, hashText } from './digest.ts';
 
-/** Rows that are looked at one by one at once: about 40 MiB. */
-const groupRowsMax = 200_000;
+/** Rows of both sides that are looked at one by one at once. Half of them are in memory at most times: about 40 MiB. */
+const groupRowsMax = 400_000;
 /** A difference that is seen so many times in a row, the key unchanged each time, is one. */
 const sightings = 3;
 /** Keys that change between all of so many readings cannot be judged: each of their changes wrote the whole row anew. */

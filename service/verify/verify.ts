@@ -2,6 +2,7 @@ import { present } from '../../base/assert.ts';
 import { TidemarkError, isTidemarkError } from '../../base/errors.ts';
 import type { Sink } from '../../sinks/sink.ts';
 import type { Pipeline } from '../pipeline.ts';
+import type { SourceUnit } from '../source-unit.ts';
 import { waitForSink } from '../wait.ts';
 import { Tally } from './answer.ts';
 import type { TableAnswer, VerifyAnswer } from './answer.ts';
@@ -18,6 +19,8 @@ import type { ViewQuery } from './view-query.ts';
 
 /** A sink that is failing or being filled is waited for so long. */
 const waitMsMax = 600_000;
+/** A source that is being connected to, so long. */
+const connectWaitMs = 60_000;
 
 export interface VerifyRequest {
   readonly sink: string;
@@ -79,6 +82,7 @@ class Verification {
   }
 
   async run(): Promise<Omit<VerifyAnswer, 'took_ms'>> {
+    await this.#connected();
     await this.#reached('now');
     const query = this.#view === null ? null : await this.#viewQuery(this.#view);
     if (query !== null) {
@@ -94,6 +98,19 @@ class Verification {
     if (sides !== null) return this.#compare('table', sides, null);
     const answer = await this.#compare('log', this.#logSides(), null);
     return { ...answer, tables: await this.#tables() };
+  }
+
+  /** A service that has just started may not have reached its sources yet. What one has failed with shows when it is read. */
+  async #connected(): Promise<void> {
+    const { clock } = this.#pipeline;
+    const endMs = clock.monotonic() + connectWaitMs;
+    const { sources } = this.#pipeline.sink(this.#sink.name);
+    const isComing = ({ isConnected, supervised }: SourceUnit): boolean =>
+      !isConnected && supervised.failure === null && supervised.pausedFor === null;
+    while (sources.some(isComing) && clock.monotonic() < endMs) {
+      await Promise.race([this.#pipeline.changed(), clock.sleep(50, this.#request.signal)]);
+      this.#request.signal.throwIfAborted();
+    }
   }
 
   async #viewQuery(view: string): Promise<ViewQuery | null> {

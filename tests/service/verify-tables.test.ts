@@ -58,7 +58,7 @@ describePostgres('verify of values and keys', (database) => {
       expect(extra, type).toEqual(missing.map((key) => key.replace('"half":1', '"half":3')));
       expect(verified.rows(`SELECT count(*) FROM ${table} WHERE half = 3`), type).toEqual([[0]]);
     }
-  });
+  }, 240_000);
 });
 
 describePostgres('verify of tables', (database) => {
