@@ -23,6 +23,8 @@ const answerTimeoutMs = 60_000;
 const connectTimeoutMs = 10_000;
 /** Two bulks in flight and a cursor or refresh beside them. */
 const connections = 3;
+/** How long what is under way may still take once the service stops. */
+const lastAnswerMs = 3_000;
 /** How long an engine that has no room (429) is asked again before that is a failure. */
 const busyMsMax = 60_000;
 const busyFirstMs = 50;
@@ -45,7 +47,8 @@ export class EngineClient {
   readonly #prefix: string;
   readonly #authorization: string | null;
   readonly #origin: string;
-  #interrupted = new AbortController();
+  readonly #interrupted = new AbortController();
+  readonly #closed = new AbortController();
 
   constructor(sink: string, url: string, deps: ClientDependencies) {
     const { origin, pathname, username, password } = new URL(url);
@@ -102,12 +105,14 @@ export class EngineClient {
     }
   }
 
-  /** What is under way, and whatever is asked later, fails at once. */
+  /** What is under way, and whatever is asked later, fails before long. */
   interrupt(): void {
-    this.#interrupted.abort();
+    const end = (): void => this.#interrupted.abort();
+    void this.#deps.clock.sleep(lastAnswerMs, this.#closed.signal).then(end, end);
   }
 
   async close(): Promise<void> {
+    this.#closed.abort();
     await this.#pool.destroy();
   }
 

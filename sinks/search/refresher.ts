@@ -93,12 +93,14 @@ export class Refresher {
     return waiter.promise;
   }
 
-  /** Lets go of the index; who waits is told. */
+  /** Shows what is committed, and lets go of the index; who waits is told. */
   async close(): Promise<void> {
-    this.#timer?.abort();
-    this.#timer = null;
-    await this.#running;
+    this.#stopTimer();
+    while (this.#running !== null) await this.#running;
     this.#writing = false;
+    // An engine that fails now is refreshed when it is opened again.
+    await this.finish().catch(() => undefined);
+    this.#stopTimer();
     this.#index = null;
     const waiters = this.#waiters;
     this.#waiters = [];
@@ -109,6 +111,11 @@ export class Refresher {
 
   #isDue(): boolean {
     return this.#dirty && !this.held && this.#index !== null;
+  }
+
+  #stopTimer(): void {
+    this.#timer?.abort();
+    this.#timer = null;
   }
 
   #later(ms: number): void {

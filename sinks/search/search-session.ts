@@ -39,6 +39,7 @@ export class SearchSession {
   #writer: RowWriter | null = null;
   /** The copy is to be shown by the commit that follows. */
   #swap = false;
+  #writing = false;
   /** Rows of the open write have been sent. */
   #applied = false;
   /** Up to here the index may hold parts of transactions that an earlier write did not complete. */
@@ -78,6 +79,7 @@ export class SearchSession {
 
   async begin(): Promise<void> {
     await this.refresher.enter();
+    this.#writing = true;
     this.#swap = false;
     this.#applied = false;
     const { clock } = this.#deps;
@@ -159,15 +161,16 @@ export class SearchSession {
       await this.#store.save(this.#record);
     }
     this.#quietSince = this.#deps.clock.monotonic();
+    this.#writing = false;
     this.refresher.leave();
   }
 
-  /** What was sent cannot be taken back: searches are kept from it until the session after this one has completed it. */
+  /** What was sent cannot be taken back: searches are kept from it until a later session has completed it. */
   rollback(): void {
-    if (this.#applied) {
-      this.#tornUpTo = Infinity;
-      this.refresher.held = true;
-    }
+    if (!this.#writing) return;
+    this.#writing = false;
+    this.refresher.held = true;
+    if (this.#applied) this.#tornUpTo = Infinity;
     this.refresher.leave();
   }
 
@@ -192,6 +195,7 @@ export class SearchSession {
   }
 
   async close(): Promise<void> {
+    this.client.interrupt();
     await this.refresher.close();
     await this.client.close();
   }
