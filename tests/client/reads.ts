@@ -27,6 +27,9 @@ try {
   );
   if (stale.length > 0) process.exitCode = 1;
 } finally {
+  // Servers do not keep the process alive, and their end is awaited.
+  const alive = setInterval(() => undefined, 1_000);
   await redis?.stop();
   await database.stop('immediate');
+  clearInterval(alive);
 }

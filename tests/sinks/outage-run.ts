@@ -18,6 +18,8 @@ export interface OutageOptions {
   readonly changes: number;
   /** Rows of the table; every transaction changes them all. */
   readonly rows: number;
+  /** Bytes of each row, besides two numbers. */
+  readonly rowBytes: number;
   /** A server that is killed as well, and keeps its data. */
   readonly redis?: RedisServer;
   readonly say?: (line: string) => void;
