@@ -56,6 +56,7 @@ export class SinkGroup {
     this.#deps = deps;
     this.#repairs = new Repairs(target);
     this.#stall = new Stall(deps.clock);
+    target.onStep = () => this.#stall.step();
     this.#retries = new Retries(deps.log, this.#stall);
     this.#repairs.onAsked = () => this.#interrupt();
     this.#retries.onAsked = () => this.#interrupt();
@@ -180,6 +181,8 @@ export class SinkGroup {
 
   async #open(signal: AbortSignal): Promise<void> {
     for (const sink of this.sinks) await sink.deadLetters.load();
+    // A target would forget that it has been interrupted.
+    if (signal.aborted || this.#rearranging) return;
     const states = await this.#stall.time(this.target.open());
     const lanes = new Map<string, Lane>();
     for (const sink of this.sinks) {
@@ -235,7 +238,7 @@ export class SinkGroup {
   async #next(): Promise<Lane | null> {
     const writing = this.#lanes.find((lane) => lane.writing);
     const candidates = writing ? [writing] : this.#lanes;
-    for (const lane of candidates) lane.pending ??= lane.reader?.next(batchBytes) ?? null;
+    for (const lane of candidates) lane.pending ??= lane.reader?.next(this.target.batchBytes ?? batchBytes) ?? null;
     const chosen = await this.#first(candidates, writing === undefined);
     if (chosen === null || candidates.length === 1) return chosen;
     this.#lanes = [...this.#lanes.filter((lane) => lane !== chosen), chosen];
