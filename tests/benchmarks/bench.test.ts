@@ -6,6 +6,7 @@ import type { Figure } from '../../benchmarks/figure.ts';
 import { judge } from '../../benchmarks/goals.ts';
 import { benchmarkNames } from '../../benchmarks/names.ts';
 import { table } from '../../benchmarks/table.ts';
+import { describeRedis } from '../servers/redis-suite.ts';
 import { describePostgres } from '../servers/suite.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -121,6 +122,12 @@ describe('npm run bench', () => {
     const memory = { ...figure, name: 'memory-snapshot', unit: 'MB', ratio: 1, reference: { name: 'idle', value: 60 } };
     expect([140, 141, 151].map((value) => judge({ ...memory, value }).met)).toEqual([true, false, false]);
     expect(table([{ ...memory, value: 141 }])[2]).toContain('| no  |');
+  });
+});
+
+describeRedis('npm run bench on Redis', {}, () => {
+  it('measures rows as JSON and as hashes', async () => {
+    await expectFigures('sinks-redis', ['sinks-redis', 'sinks-redis-hash']);
   });
 });
 

@@ -131,6 +131,8 @@ export class RedisServer implements RunningServer {
     const child = this.#process;
     this.#process = null;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    // It keeps nobody alive while it runs; its end is waited for.
+    child.ref();
     child.kill('SIGCONT');
     child.kill('SIGKILL');
     await once(child, 'exit');
