@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { ChangeCursor } from '../../model/change.ts';
 import { ChangeSet } from '../../sinks/change-set.ts';
-import type { SearchSuite } from '../servers/search-suite.ts';
+import type { Reply, SearchSuite } from '../servers/search-suite.ts';
 import { until } from '../servers/process.ts';
 import { Harness, table } from './harness.ts';
 import { deadlineMs, jsonOf, SearchFixture } from './search-harness.ts';
@@ -128,6 +128,50 @@ export function faultTests(suite: SearchSuite): void {
     });
   });
 
+  it('goes on with a rebuild that was cut off, and completes a swap that was', async () => {
+    await withFixture(suite, async (fixture) => {
+      fixture.feeder.upsert(rows, row(0, 0)).commitConsistent(rows);
+      const state = await feedMany(fixture, 10);
+      fixture.run();
+      await fixture.searchable();
+      const first = await fixture.index();
+      await fixture.stop();
+      fixture.run();
+      await fixture.group?.rebuild('search');
+      await until('a copy to be begun', async () => (await recordOf(fixture)).copy?.cursor.seq > 0, deadlineMs);
+      await fixture.stop();
+      const { copy, visible } = await recordOf(fixture);
+      fixture.run();
+      await until('the swap', async () => (await fixture.index()) !== first, deadlineMs);
+      await fixture.searchable();
+      // Not one begun anew, unless the rebuild was quicker than the stop.
+      expect(await fixture.index()).toBe((copy ?? visible).index);
+      await expectEqual(fixture, state);
+      await fixture.stop();
+
+      const second = await fixture.index();
+      const move = (from: string, to: string): unknown => ({
+        actions: [
+          { remove: { index: from, alias: fixture.options.index } },
+          { add: { index: to, alias: fixture.options.index } },
+        ],
+      });
+      await suite.request('POST', '/_aliases', move(second, first));
+      await setRecord(fixture, { swapping: true });
+      fixture.run();
+      await until('the alias to be where it belongs', async () => (await fixture.index()) === second, deadlineMs);
+      await fixture.stop();
+      // Somebody who moves it by hand is not overruled.
+      await setRecord(fixture, { swapping: false });
+      await suite.request('POST', '/_aliases', move(second, first));
+      fixture.run();
+      await until('the sink to fail', () => fixture.error() === 'SINK_TARGET', deadlineMs);
+      expect(await fixture.index()).toBe(first);
+      await suite.request('POST', '/_aliases', move(first, second));
+      await until('the sink to go on', () => fixture.error() === undefined, deadlineMs);
+    });
+  });
+
   it("leaves somebody else's index and alias alone, and says what to do", async () => {
     for (const kind of ['index', 'alias'] as const) {
       const fixture = await SearchFixture.create(suite, rows);
@@ -195,11 +239,18 @@ async function withFixture(suite: SearchSuite, body: (fixture: SearchFixture) =>
 
 /** Sets the record back to the beginning: delivery hands everything over again. */
 async function rewind(fixture: SearchFixture): Promise<void> {
-  const path = `/.tidemark-${fixture.deployment}/_doc/search`;
-  const { body } = await fixture.suite.request('GET', path);
-  const record = body._source;
-  record.visible.cursor = { ...record.visible.cursor, seq: 1 };
-  const { status } = await fixture.suite.request('PUT', path, record);
+  const { visible } = await recordOf(fixture);
+  await setRecord(fixture, { visible: { ...visible, cursor: { ...visible.cursor, seq: 1 } } });
+}
+
+/** What the engine keeps of the sink. */
+async function recordOf(fixture: SearchFixture): Promise<Reply['body']> {
+  return (await fixture.suite.request('GET', `/.tidemark-${fixture.deployment}/_doc/search`)).body._source;
+}
+
+async function setRecord(fixture: SearchFixture, changes: Record<string, unknown>): Promise<void> {
+  const changed = { ...(await recordOf(fixture)), ...changes };
+  const { status } = await fixture.suite.request('PUT', `/.tidemark-${fixture.deployment}/_doc/search`, changed);
   expect(status).toBe(200);
 }
 
