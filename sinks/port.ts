@@ -69,6 +69,8 @@ export interface Target {
   repair?(sink: string, rows: ChangeSet, extra: readonly string[]): Promise<void>;
   /** Resolves once searches find all that was committed before the call. Absent where they always do. */
   makeSearchable?(sink: string): Promise<void>;
+  /** Set by delivery. A target whose call may take long for good reasons calls it after each step, so as not to pass for stalled. */
+  onStep?: () => void;
   /** The service stops: what waits for an answer gives up before long, by throwing. Holds until the next `open`. */
   interrupt?(): void;
   close(): Promise<void>;

@@ -23,6 +23,11 @@ export class Stall {
     }
   }
 
+  /** A part of the work under way is done. */
+  step(): void {
+    if (this.#since !== null) this.#since = this.#clock.monotonic();
+  }
+
   /** What there is to say of the work under way; null while it takes no longer than it may. */
   error(sink: string): TidemarkError | null {
     const forMs = this.#since === null ? 0 : this.#clock.monotonic() - this.#since;
