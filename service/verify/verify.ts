@@ -105,8 +105,6 @@ class Verification {
     const { clock } = this.#pipeline;
     const endMs = clock.monotonic() + connectWaitMs;
     const { sources } = this.#pipeline.sink(this.#sink.name);
-    const isComing = ({ isConnected, supervised }: SourceUnit): boolean =>
-      !isConnected && supervised.failure === null && supervised.pausedFor === null;
     while (sources.some(isComing) && clock.monotonic() < endMs) {
       await Promise.race([this.#pipeline.changed(), clock.sleep(50, this.#request.signal)]);
       this.#request.signal.throwIfAborted();
@@ -256,6 +254,10 @@ class Verification {
     const { missing, extra, different } = this.#tally.counts;
     this.#request.onProgress({ ...progress, what, differences: missing + extra + different });
   }
+}
+
+function isComing({ isConnected, supervised }: SourceUnit): boolean {
+  return !isConnected && supervised.failure === null && supervised.pausedFor === null;
 }
 
 /** Whether the log holds what there should be, so that the sink alone is wrong. */
