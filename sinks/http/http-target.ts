@@ -77,6 +77,7 @@ export class HttpTarget implements Target {
   #state: SpooledState | null = null;
   #start: Start | null = null;
   #stopping = false;
+  onStep: () => void = () => undefined;
 
   constructor(member: HttpSinkOptions, deps: SinkDependencies, limits: ExchangeLimits = exchangeLimits) {
     this.#member = member;
@@ -302,6 +303,7 @@ export class HttpTarget implements Target {
         const refusal = await this.#post(gathering.body(frame, 0, count), key);
         if (refusal !== null) throw this.#partRefused(`part ${part} of the start`, count, refusal);
         start.sent = part;
+        this.onStep();
       }
       gathering.drop(count);
     };

@@ -44,7 +44,7 @@ export const ok: Behaviour = { status: 204 };
 export class Receiver {
   readonly received: Received[] = [];
   /** Asked for every request; those answered with 2xx, lost and half answered ones count as taken. */
-  behave: (request: Received, index: number) => Behaviour = () => ok;
+  behave: (request: Received, index: number) => Behaviour | Promise<Behaviour> = () => ok;
   readonly #server: Server;
   readonly #isSecure: boolean;
   #port: number;
@@ -97,7 +97,7 @@ export class Receiver {
     const key = String(request.headers['idempotency-key']);
     const received = { key, headers: request.headers, text, body: JSON.parse(text) as RequestBody };
     this.received.push(received);
-    const behaviour = this.behave(received, this.received.length - 1);
+    const behaviour = await this.behave(received, this.received.length - 1);
     if (behaviour === 'cut' || behaviour === 'lost') request.socket.destroy();
     else if (behaviour === 'half') {
       response.writeHead(200, { 'content-length': '100' });

@@ -195,6 +195,32 @@ test('a start larger than a request goes in parts, which go on where they stoppe
   expect(readdirSync(harness.path('sinks')).filter((name) => name.includes('spool'))).toEqual([]);
 });
 
+test('a long start whose parts are taken, each in its time, is not told as stalled', async () => {
+  let skewMs = 0;
+  let looks = 0;
+  const clock: Clock = {
+    now: () => systemClock.now() + skewMs,
+    monotonic: () => systemClock.monotonic() + skewMs,
+    sleep: async (ms, signal) => {
+      if (ms === 5_000) looks++;
+      return systemClock.sleep(ms >= 30_000 ? ms : Math.min(ms, 10), signal);
+    },
+  };
+  for (let id = 1; id <= 5; id++) harness.feeder.upsert(orders, order(id));
+  harness.feeder.commitConsistent(orders);
+  await harness.feeder.durable();
+  receiver.behave = async () => {
+    skewMs += 10_000;
+    // Delivery has looked at it twice by then.
+    const seen = looks;
+    await until('it has been looked at', () => looks > seen + 2);
+    return ok;
+  };
+  await caughtUp([run({ batch: 1 }, { clock })], 1);
+  expect(receiver.received).toHaveLength(5);
+  expect(harness.events.filter(({ type }) => type === 'sink.stalled')).toEqual([]);
+});
+
 test('whatever goes wrong on the way, the same request comes again with the same key until it is answered', async () => {
   const limits = { answerMs: 50, bodyMs: 50, stopMs: 50 };
   const group = await started({}, { limits, clock: hastened() });
