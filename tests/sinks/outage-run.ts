@@ -75,9 +75,8 @@ export async function runOutage(options: OutageOptions): Promise<OutageResult> {
   const say = options.say ?? (() => undefined);
   const pool = new Pool({ connectionString: databaseUrl, max: 2 });
   await pool.query('CREATE TABLE items (id int PRIMARY KEY, value int NOT NULL, filler text NOT NULL)');
-  await pool.query(`INSERT INTO items SELECT id, 0, repeat('x', 200) FROM generate_series(1, $1) AS id`, [
-    options.rows,
-  ]);
+  const fill = `INSERT INTO items SELECT id, 0, repeat('x', $2) FROM generate_series(1, $1) AS id`;
+  await pool.query(fill, [options.rows, options.rowBytes]);
   const endpoint = new Endpoint();
   let receiver = await startReceiver(endpoint);
   const { port } = receiver;
