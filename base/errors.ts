@@ -57,7 +57,10 @@ export const errorCodes = {
   SINK_STALLED: { exit: 1, about: 'What a sink writes to neither takes a write nor refuses it.' },
   SINK_PAUSED: { exit: 1, about: 'The sink is paused, so that what was asked of it would never come.' },
   SINK_UNREADABLE: { exit: 1, about: 'What a sink of that type holds cannot be read back.' },
-  SINK_STOPPED: { exit: 1, about: 'A sink met a row that it cannot take, and `on_error: stop` is set.' },
+  SINK_STOPPED: {
+    exit: 1,
+    about: 'A sink met a row that it cannot take, and `on_error: stop` is set, or too many were set aside before.',
+  },
   ROW_REJECTED: { exit: 1, about: 'One row cannot be written to a sink; it went to its dead letters.' },
   VIEW_INVALID: { exit: 2, about: 'The SQL of a view is not understood, or uses what views do not support.' },
   VIEW_KEY: { exit: 1, about: 'Two rows of a view have the same declared key.' },

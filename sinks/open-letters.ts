@@ -16,6 +16,7 @@ interface LetterDependencies {
   readonly clock: Clock;
   readonly report: Report;
   readonly onError: 'dead_letter' | 'stop';
+  readonly deadLettersMax?: number;
 }
 
 /** Rows of one sink that the open write could not take, and rows whose dead letters it has made good or replaced. */
@@ -91,6 +92,8 @@ export class OpenLetters {
   ): void {
     if (this.#deps.onError === 'stop') throw stopped(sink, change.key, cause);
     const open = this.#of(sink);
+    const max = this.#deps.deadLettersMax ?? lettersMax;
+    if (sink.deadLetters.count + open.letters.size >= max) throw tooMany(sink, max, change.key, cause);
     // The newest change of a row is the one that counts.
     if (sink.deadLetters.concerns(change.row)) open.settled.add(change.row);
     const { name, topic } = sink;
@@ -106,6 +109,22 @@ export class OpenLetters {
     const encoder = rowJsonEncoder(table, { ...columns, poison: 'text', singleLine: true });
     return encoder.stringify(bytes, hasAfter ? afterStart : beforeStart);
   }
+}
+
+/** Where so many rows are refused, something is wrong with the target or the sink's definition, and the letters would fill the memory. */
+const lettersMax = 100_000;
+
+function tooMany(sink: Sink, max: number, key: string, cause: TidemarkError): TidemarkError {
+  const count = `${max.toLocaleString('en')} rows`;
+  return new TidemarkError(
+    'SINK_STOPPED',
+    `Sink '${sink.name}' has refused ${count}, and now ${key}: ${cause.message}`,
+    {
+      hint: 'Correct the sink or its target, then `tidemark resume --sink` it and `tidemark dead-letters --retry`; or let them go with --skip.',
+      place: { sink: sink.name, table: sink.topic },
+      cause,
+    },
+  );
 }
 
 function stopped(sink: Sink, key: string, cause: TidemarkError): TidemarkError {

@@ -1,5 +1,5 @@
 import { present } from '../base/assert.ts';
-import { TidemarkError, isTidemarkError, messageOf } from '../base/errors.ts';
+import { TidemarkError } from '../base/errors.ts';
 import { backoffMs } from '../base/retry.ts';
 import { Bell } from './bell.ts';
 import type { DeadLetter } from './dead-letters.ts';
@@ -9,24 +9,14 @@ import { Repairs } from './repairs.ts';
 import type { RepairPlan } from './repairs.ts';
 import { Retries } from './retries.ts';
 import type { Sink, SinkDependencies, SinkStatus } from './sink.ts';
+import { isLasting, pausedError, sinkError } from './sink-errors.ts';
 import { Stall } from './stall.ts';
-import { isUnfit } from './unfit.ts';
 
 /** Bytes of changes applied at once: the time that an apply keeps the event loop is a few milliseconds. */
 const batchBytes = 512 * 1024;
 const retryFirstMs = 100;
 /** How often it is looked whether a write takes too long. */
 const lookEveryMs = 5_000;
-
-/** What nobody but a person can put right; everything else is tried again. */
-const permanent = new Set<string>([
-  'SINK_STOPPED',
-  'SINK_FENCED',
-  'LOG_CORRUPT',
-  'LOG_CLOSED',
-  'LOG_FORMAT',
-  'INTERNAL',
-]);
 
 /**
  * The sinks of one target, delivered to by one loop. It opens the target, goes on from the cursor that the target holds, and applies
@@ -302,7 +292,7 @@ export class SinkGroup {
   /** Records a failure and waits before the next attempt: for a while, or, where trying again is of no use, for somebody to act. */
   async #failed(thrown: unknown, signal: AbortSignal): Promise<void> {
     const attempt = this.#failures++;
-    const last = isUnfit(thrown) || (isTidemarkError(thrown) && permanent.has(thrown.code));
+    const last = isLasting(thrown);
     const waitMs = backoffMs(attempt, retryFirstMs, this.#deps.random);
     for (const sink of this.sinks) {
       if (sink.wishes.paused) continue;
@@ -370,22 +360,6 @@ async function close(lane: Lane): Promise<void> {
   lane.pending = null;
   await reader?.close();
   await pending?.catch(() => undefined);
-}
-
-function sinkError(thrown: unknown, sink: Sink): TidemarkError {
-  if (isTidemarkError(thrown)) return thrown;
-  return new TidemarkError('SINK_FAILED', `Sink '${sink.name}' failed: ${messageOf(thrown)}`, {
-    hint: 'It is tried again with growing pauses; nothing is lost meanwhile.',
-    place: { sink: sink.name },
-    cause: thrown,
-  });
-}
-
-function pausedError(sink: string): TidemarkError {
-  return new TidemarkError('SINK_PAUSED', `sink '${sink}' is paused`, {
-    hint: `Let it go on first: tidemark resume --sink ${sink}`,
-    place: { sink },
-  });
 }
 
 /** The work, done once however often it is asked for; again after it has failed. */

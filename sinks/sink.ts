@@ -28,6 +28,8 @@ export interface SinkDependencies {
   readonly output?: Output;
   /** What to do with a row that a target cannot take. */
   readonly onError: 'dead_letter' | 'stop';
+  /** A sink with so many dead letters stops; 100,000 when absent. */
+  readonly deadLettersMax?: number;
 }
 
 export interface SinkStatus {

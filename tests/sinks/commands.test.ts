@@ -209,6 +209,27 @@ test('dead letters are written once what refused them is gone, as the log has th
   expect(statusOf(group, 'orders')).toMatchObject({ seq: 4, deadLetters: 0, error: null });
 });
 
+test('a sink that refuses row after row stops, and goes on once somebody has put that right', async () => {
+  const harness = await start();
+  const { feeder } = harness;
+  feeder.upsert(orders, { id: '1', customer: 'a' }).commitConsistent(orders);
+  await feeder.durable();
+  const group = only(harness.run([sink(harness)], { deadLettersMax: 3 }));
+  await caughtUp([group], 1);
+  execute(harness, refusal);
+  for (const id of ['2', '3', '4', '5']) feeder.upsert(orders, { id, customer: 'bad' }).commit();
+  await feeder.durable();
+  await until('it stops', () => statusOf(group, 'orders').error?.code === 'SINK_STOPPED');
+  expect(statusOf(group, 'orders').seq).toBeLessThan(5);
+  expect(statusOf(group, 'orders').deadLetters).toBeLessThan(4);
+  execute(harness, 'DROP TRIGGER refuse');
+  await group.pause('orders', false);
+  await caughtUp([group], 5);
+  expect(statusOf(group, 'orders').error).toBeNull();
+  await group.retry('orders', new Set((await group.deadLetters('orders')).map(({ row }) => row)));
+  expect(rows(harness)).toHaveLength(5);
+});
+
 test('a rebuild of a paused sink is refused', async () => {
   const harness = await start();
   const group = only(harness.run([sink(harness)]));
