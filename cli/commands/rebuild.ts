@@ -65,10 +65,10 @@ async function rebuildHere(
 }
 
 function progressText(sink: string, { changes, changes_total: total }: RebuildReport, seconds: number): string {
-  const rate = seconds > 1 ? ` · ${formatCount(Math.round(changes / seconds))} changes/s` : '';
+  const rate = seconds > 1 ? ` · ${formatCount(Math.round(changes / seconds))}/s` : '';
   if (total === null || total === 0) return `rebuild ${sink} ${formatCount(changes)} changes${rate}`;
   const share = Math.min(1, changes / total);
-  const count = `${formatCount(changes)} of ~${formatCount(Math.max(changes, total))} changes`;
+  const count = `${formatCount(changes)} of ~${formatCount(Math.max(changes, total))}`;
   return `rebuild ${sink} ${bar(share)} ${Math.floor(share * 100)} %  ${count}${rate}`;
 }
 
