@@ -1,23 +1,15 @@
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, it } from 'vitest';
+import { afterAll, beforeAll, describe } from 'vitest';
 import { findRedis, startRedis } from './redis.ts';
 import type { RedisOptions, RedisServer } from './redis.ts';
-import { serversAreRequired } from './server.ts';
+import { withoutServer } from './suite.ts';
 
 /** A suite with a Redis of its own, started before its tests and stopped after them. */
 export function describeRedis(title: string, options: RedisOptions, body: (suite: RedisSuite) => void): void {
   const suite = new RedisSuite(options);
   const found = findRedis();
-  if (!found.found && serversAreRequired()) {
-    describe(title, () => {
-      it('has its server', () => {
-        throw new Error(`${found.reason}, and TIDEMARK_REQUIRE_SERVERS=all`);
-      });
-    });
-    return;
-  }
   if (!found.found) {
-    describe.skip(`${title} [skipped: ${found.reason}]`, () => {
+    withoutServer(title, found.reason, () => {
       body(suite);
     });
     return;
