@@ -15,6 +15,7 @@ import type {
   PgQueryable,
   PostgresJs,
   PostgresJsBegin,
+  TransactionOf,
 } from './postgres.ts';
 import type { Position, Status, StatusError } from './status.ts';
 import { Tidemark } from './tidemark.ts';
@@ -42,6 +43,7 @@ export type {
   Status,
   StatusError,
   TidemarkOptions,
+  TransactionOf,
   ViewRow,
   WaitOptions,
   Waited,

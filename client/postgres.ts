@@ -29,9 +29,19 @@ export interface PostgresJs {
 }
 
 /** The same, with transactions. */
-export interface PostgresJsBegin<Transaction> extends PostgresJs {
-  begin<T>(work: (transaction: Transaction) => Promise<T>): Promise<unknown>;
+export interface PostgresJsBegin extends PostgresJs {
+  /** `begin(async (transaction) => …)`: BEGIN, the work, COMMIT. */
+  readonly begin: (...args: never[]) => unknown;
 }
+
+/** What `begin` hands to its callback; that of postgres.js takes options before it, too. */
+export type TransactionOf<Sql> = Sql extends {
+  begin: { (work: never): unknown; (options: string, work: (transaction: infer Transaction) => never): unknown };
+}
+  ? Transaction
+  : Sql extends { begin: (work: (transaction: infer Transaction) => never) => unknown }
+    ? Transaction
+    : never;
 
 /** The result of a transaction, and a position that covers it. */
 export interface Committed<T> {
@@ -60,18 +70,19 @@ export async function withPosition<Pool extends PgPool, T>(
   pool: Pool,
   work: (client: ClientOf<Pool>) => Promise<T>,
 ): Promise<Committed<T>>;
-export async function withPosition<Transaction, T>(
-  sql: PostgresJsBegin<Transaction>,
-  work: (transaction: Transaction) => Promise<T>,
+export async function withPosition<Sql extends PostgresJsBegin, T>(
+  sql: Sql,
+  work: (transaction: TransactionOf<Sql>) => Promise<T>,
 ): Promise<Committed<T>>;
 export async function withPosition<T>(
-  pool: PgPool | PostgresJsBegin<unknown>,
+  pool: PgPool | PostgresJsBegin,
   work: (client: never) => Promise<T>,
 ): Promise<Committed<T>> {
   if ('begin' in pool) {
     const box: { result?: T } = {};
-    await pool.begin(async (transaction) => {
-      box.result = await work(transaction as never);
+    const sql = pool as { begin(run: (transaction: never) => Promise<void>): PromiseLike<unknown> };
+    await sql.begin(async (transaction) => {
+      box.result = await work(transaction);
     });
     return { result: box.result as T, position: await pgPosition(pool) };
   }
