@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { isTidemarkError } from '../../base/errors.ts';
 import type { SinkOptions } from '../../sinks/options.ts';
+import type { SinkGroup } from '../../sinks/sink-group.ts';
 import type { Row } from './harness.ts';
-import { Harness, caughtUp, table } from './harness.ts';
+import { Harness, caughtUp, table, until } from './harness.ts';
 
 const tables = [
   table('orders', { id: 'int8', customer: 'text', total: 'numeric' }),
@@ -24,31 +26,37 @@ const change = fc.record({
   orders: fc.record({ id, customer: text, total: fc.constantFrom('1.10', '-5', null) }),
   notes: fc.record({ code, part: id, body: text }),
 });
-type Change = typeof change extends fc.Arbitrary<infer T> ? T : never;
-/** Steps of a run: a transaction, or a stop of the sinks with a start from their cursors. */
+const command = fc.tuple(fc.constantFrom('pause', 'resume', 'rebuild'), fc.constantFrom('orders', 'notes', 'feed'));
+/** Steps of a run: a transaction; a command about a sink; a stop of the sinks with a start from their cursors; a compaction. */
 const steps = fc.array(
   fc.oneof(
-    { weight: 8, arbitrary: fc.array(change, { minLength: 1, maxLength: 12 }) },
-    { weight: 1, arbitrary: fc.constant('restart') },
+    { weight: 8, arbitrary: fc.record({ changes: fc.array(change, { minLength: 1, maxLength: 12 }) }) },
+    { weight: 2, arbitrary: command },
+    { weight: 1, arbitrary: fc.constantFrom('restart', 'compact') },
   ),
-  { minLength: 1, maxLength: 25 },
+  { minLength: 1, maxLength: 30 },
+);
+type Step = typeof steps extends fc.Arbitrary<(infer T)[]> ? T : never;
+
+test(
+  'whatever the transactions and the commands, each sink equals the source, and no reader goes back',
+  { timeout: 60_000 },
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, async (run) => {
+        const harness = await Harness.create({ segmentBytes: 2048 });
+        try {
+          await play(harness, run);
+        } finally {
+          await harness.close();
+        }
+      }),
+      { numRuns: 25, endOnFailure: true },
+    );
+  },
 );
 
-test('whatever the transactions, each sink equals the source', { timeout: 60_000 }, async () => {
-  await fc.assert(
-    fc.asyncProperty(steps, async (run) => {
-      const harness = await Harness.create({ segmentBytes: 2048 });
-      try {
-        await play(harness, run);
-      } finally {
-        await harness.close();
-      }
-    }),
-    { numRuns: 25, endOnFailure: true },
-  );
-});
-
-async function play(harness: Harness, run: readonly (Change[] | string)[]): Promise<void> {
+async function play(harness: Harness, run: readonly Step[]): Promise<void> {
   const [orders, notes] = tables;
   const path = harness.path('all.db');
   const options: SinkOptions[] = [
@@ -67,13 +75,24 @@ async function play(harness: Harness, run: readonly (Change[] | string)[]): Prom
   const models = [new Map<string, Row>(), new Map<string, Row>()] as const;
   harness.feeder.know(orders, notes).commitConsistent(orders, notes);
   let groups = harness.run(options);
+  const seen = new Map<string, number>();
   for (const step of run) {
+    look(groups, seen);
+    if (Array.isArray(step)) {
+      await obey(groups, ...step);
+      continue;
+    }
+    if (step === 'compact') {
+      await harness.feeder.durable();
+      await harness.log.compact('shop');
+      continue;
+    }
     if (typeof step === 'string') {
       await harness.stop();
       groups = harness.run(options);
       continue;
     }
-    for (const { table: which, op, ...rows } of step) {
+    for (const { table: which, op, ...rows } of step.changes) {
       const of = tables[which === 0 ? 0 : 1];
       const row: Row = which === 0 ? rows.orders : rows.notes;
       const key = JSON.stringify(of.key.map((index) => row[of.columns[index]?.name ?? '']));
@@ -85,9 +104,31 @@ async function play(harness: Harness, run: readonly (Change[] | string)[]): Prom
     }
     harness.feeder.commit({ step: 'x' });
   }
+  for (const { name } of options) await obey(groups, 'resume', name);
   await caughtUp(groups, harness.feeder.seq);
+  await until('nothing is being built', () =>
+    groups.every((each) => each.status().every((sink) => sink.rebuild === null)),
+  );
+  look(groups, seen);
   await harness.stop();
   compare(path, harness.path('feed'), models);
+}
+
+async function obey(groups: readonly SinkGroup[], what: string, name: string): Promise<void> {
+  const group = groups.find(({ sinks }) => sinks.some((sink) => sink.name === name));
+  if (what !== 'rebuild') return group?.pause(name, what === 'pause');
+  await group?.rebuild(name).catch((error: unknown) => {
+    if (!isTidemarkError(error, 'SINK_PAUSED')) throw error;
+  });
+}
+
+/** What readers see of a sink never becomes older; 0 is said of one that has not been opened yet. */
+function look(groups: readonly SinkGroup[], seen: Map<string, number>): void {
+  for (const { name, seq } of groups.flatMap((group) => group.status())) {
+    if (seq > 0) expect(seq).toBeGreaterThanOrEqual(seen.get(name) ?? 0);
+    // Positions without data may be lost at a restart; they are no transactions.
+    if (seq > 0) seen.set(name, seq);
+  }
 }
 
 function compare(path: string, feed: string, models: readonly [Map<string, Row>, Map<string, Row>]): void {
