@@ -1,6 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
 import { TidemarkError, isTidemarkError, messageOf } from '../../base/errors.ts';
-import { backoffMs } from '../../base/retry.ts';
 import { ChangeCursor } from '../../model/change.ts';
 import { ByteWriter } from '../../model/json-writer.ts';
 import type { ChangeSet } from '../change-set.ts';
@@ -18,7 +17,6 @@ const requestsMax = 2;
 const spareBytesMax = 2 * bytesMax;
 /** How long items that find no room (429) are sent again before that is a failure. */
 const busyMsMax = 60_000;
-const busyFirstMs = 20;
 
 /** One request: its lines, and for each item where they begin and which change it is. */
 interface Chunk {
@@ -33,21 +31,16 @@ interface BulkItem {
   readonly error?: EngineFault;
 }
 
-interface SenderDependencies {
-  readonly clock: Clock;
-  readonly random: () => number;
-}
-
 /** Sends changes to one index by `_bulk`, a bounded number of them in flight. */
 export class BulkSender {
   readonly #client: EngineClient;
-  readonly #deps: SenderDependencies;
+  readonly #clock: Clock;
   readonly #record = new ChangeCursor();
   readonly #spare: Chunk[] = [];
 
-  constructor(client: EngineClient, deps: SenderDependencies) {
+  constructor(client: EngineClient, clock: Clock) {
     this.#client = client;
-    this.#deps = deps;
+    this.#clock = clock;
   }
 
   /**
@@ -119,7 +112,7 @@ export class BulkSender {
 
   /** Sends the chunk until every item of it is written or refused. */
   async #sendChunk(path: string, chunk: Chunk, rejected: RejectedRow[]): Promise<void> {
-    const { clock, random } = this.#deps;
+    const clock = this.#clock;
     const deadline = clock.monotonic() + busyMsMax;
     for (let attempt = 0; chunk.count > 0; attempt++) {
       const answer = await this.#client.send('POST', path, chunk.lines.bytes(), 'application/x-ndjson');
@@ -128,7 +121,7 @@ export class BulkSender {
       const busy = this.#judge(answer.text, chunk, rejected);
       if (busy === null) return;
       if (clock.monotonic() > deadline) throw this.#itemFailed(429, busy, 'has no room for writes');
-      await this.#client.pause(backoffMs(attempt, busyFirstMs, random));
+      await this.#client.pauseWhileBusy(attempt);
     }
   }
 

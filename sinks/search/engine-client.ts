@@ -27,7 +27,9 @@ const connections = 3;
 const lastAnswerMs = 3_000;
 /** How long an engine that has no room (429) is asked again before that is a failure. */
 const busyMsMax = 60_000;
-const busyFirstMs = 50;
+const busyFirstMs = 20;
+/** Between two attempts there is never more than this: a queue that is full now has room again in a moment. */
+const busyPauseMsMax = 1_000;
 
 export interface ClientDependencies {
   readonly clock: Clock;
@@ -75,13 +77,13 @@ export class EngineClient {
     contentType: string,
     expected: readonly number[] = [],
   ): Promise<Answer> {
-    const { clock, random } = this.#deps;
+    const { clock } = this.#deps;
     const deadline = clock.monotonic() + (this.#deps.patienceMs ?? busyMsMax);
     for (let attempt = 0; ; attempt++) {
       const answer = await this.#sendOnce(method, path, body, contentType);
       if (answer.status !== 429) return expected.includes(answer.status) ? answer : this.#checked(answer);
       if (clock.monotonic() > deadline) throw this.refused('has no room for requests', answer);
-      await this.pause(backoffMs(attempt, busyFirstMs, random));
+      await this.pauseWhileBusy(attempt);
     }
   }
 
@@ -95,11 +97,12 @@ export class EngineClient {
     return { status: answer.status, body: parsed(answer.text) };
   }
 
-  /** Waits unless interrupted. */
-  async pause(ms: number): Promise<void> {
+  /** Gives a busy engine time, unless interrupted. */
+  async pauseWhileBusy(attempt: number): Promise<void> {
     const { signal } = this.#interrupted;
+    const { clock, random } = this.#deps;
     try {
-      await this.#deps.clock.sleep(ms, signal);
+      await clock.sleep(Math.min(backoffMs(attempt, busyFirstMs, random), busyPauseMsMax), signal);
     } catch (error) {
       throw this.#unreachable(error);
     }

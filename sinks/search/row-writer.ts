@@ -32,13 +32,13 @@ export class RowWriter {
     client: EngineClient,
     admin: IndexAdmin,
     options: SearchSinkOptions,
-    deps: Pick<SinkDependencies, 'log' | 'clock' | 'random'>,
+    deps: Pick<SinkDependencies, 'log' | 'clock'>,
     index: string,
   ) {
     this.#admin = admin;
     this.#options = options;
     this.#log = deps.log;
-    this.#sender = new BulkSender(client, deps);
+    this.#sender = new BulkSender(client, deps.clock);
     this.#index = index;
   }
 

@@ -230,7 +230,7 @@ export class SearchSession {
     const isVisible = this.#record.copy === null;
     // What the log does not hold durably was never handed over.
     this.#tornUpTo = cursor.epoch === log.epoch ? Math.min(reach, log.frontier(streamOf(this.#options)).seq) : Infinity;
-    this.#writer = new RowWriter(this.client, this.#admin, this.#options, { ...this.#deps, clock }, index);
+    this.#writer = new RowWriter(this.client, this.#admin, this.#options, { log, clock }, index);
     if (shape !== null) await this.#writer.resume(shape);
     this.refresher.held = cursor.seq < this.#tornUpTo;
     this.refresher.watch(isVisible ? index : null, true);
