@@ -2,6 +2,7 @@ import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { Pool } from 'pg';
+import { systemClock } from '../../base/clock.ts';
 import { withPosition } from '../../client/postgres.ts';
 import { Deployment } from '../client/deployment.ts';
 import type { RedisServer } from '../servers/redis.ts';
@@ -20,6 +21,8 @@ export interface OutageOptions {
   readonly rows: number;
   /** Bytes of each row, besides two numbers. */
   readonly rowBytes: number;
+  /** What data_dir may take, in MiB, once the log has been merged at the end of the outage. */
+  readonly diskMibMax: number;
   /** A server that is killed as well, and keeps its data. */
   readonly redis?: RedisServer;
   readonly say?: (line: string) => void;
@@ -32,6 +35,8 @@ export interface OutageResult {
   readonly rssMax: number;
   readonly diskBefore: number;
   readonly diskMax: number;
+  /** After the outage, when the log had been merged. */
+  readonly diskAfter: number;
   /** What /readyz answered at the end of the outage. */
   readonly readyStatus: number;
   readonly reasons: readonly string[];
@@ -116,6 +121,13 @@ ${cache}`,
         say(`${round * options.rows} changes: ${watch.text()}`);
       }
     }
+    const merged = async (): Promise<boolean> => {
+      await systemClock.sleep(200);
+      watch.look();
+      return watch.diskMib < options.diskMibMax;
+    };
+    await until(`the log to be merged to ${options.diskMibMax} MiB`, merged, waitMs);
+    const diskAfter = watch.diskMib;
     await until('an attempt to fail', async () => (await readiness(deployment)).status === 503, waitMs);
     const { status, reasons } = await readiness(deployment);
     const waitError = await deployment.client
@@ -135,6 +147,7 @@ ${cache}`,
     return {
       ...watch.result(),
       changes: rounds * options.rows,
+      diskAfter,
       readyStatus: status,
       reasons,
       waitError,
@@ -180,6 +193,10 @@ class Watch {
     this.#now = this.#measure();
     this.#rssMax = Math.max(this.#rssMax, this.#now.rss);
     this.#diskMax = Math.max(this.#diskMax, this.#now.disk);
+  }
+
+  get diskMib(): number {
+    return this.#now.disk;
   }
 
   text(): string {
