@@ -1,8 +1,8 @@
 import type { SinkDocument } from '../../sinks/port.ts';
-import { BucketSet, Buckets, Entry, addHash, bagOf, bucketOf, hashNumber, hashText } from './digest.ts';
+import { BucketSet, Buckets, Entry, bagOf, bucketOf, hashNumber, hashText } from './digest.ts';
 
-/** Rows of both sides that are looked at one by one at once. Half of them are in memory at most times: about 40 MiB. */
-const groupRowsMax = 400_000;
+/** Rows of both sides that are looked at one by one at once: about 60 MiB. */
+const groupRowsMax = 200_000;
 /** A difference that is seen so many times in a row, the key unchanged each time, is one. */
 const sightings = 3;
 /** Keys that change between all of so many readings cannot be judged: each of their changes wrote the whole row anew. */
@@ -19,6 +19,8 @@ export interface Sides {
   expected(take: TakeDocuments, signal: AbortSignal): Promise<number>;
   /** Hands over what there is. */
   held(take: TakeDocuments, signal: AbortSignal): Promise<void>;
+  /** Whether rows are told apart by all that they hold, so that some may be there several times. */
+  readonly isKeyless: boolean;
   /** Those of the keys that have changed since the mark. */
   changed(mark: number, keys: ReadonlyMap<string, unknown>, signal: AbortSignal): Promise<ReadonlySet<string>>;
 }
@@ -101,12 +103,14 @@ export class Comparison {
     const found: Difference[] = [];
     let among = known;
     let wanted = buckets;
+    const { isKeyless } = this.#sides;
     for (let pass = 0; pass < passesMax; pass++) {
       const entries = new Map<string, Entry>();
       const mark = await this.#read(
-        (documents, weight) => gather(documents, weight, wanted, among, entries),
+        (documents, weight) => gather(documents, weight, { wanted, among, entries, isKeyless }),
         'settling',
       );
+      for (const [key, entry] of entries) if (entry.isEqual) entries.delete(key);
       const changed = entries.size === 0 ? new Set<string>() : await this.#sides.changed(mark, entries, this.#signal);
       const next = new Map<string, number>();
       for (const [key, entry] of entries) {
@@ -151,30 +155,26 @@ function bucketsOf(keys: Iterable<string>): BucketSet {
   return buckets;
 }
 
-/** Adds documents to the entries of their keys; what is alike on both sides is forgotten at once. */
+/** Adds documents to the entries of their keys. */
 function gather(
   documents: readonly SinkDocument[],
   weight: 1 | -1,
-  wanted: BucketSet,
-  among: ReadonlyMap<string, unknown> | null,
-  entries: Map<string, Entry>,
+  into: {
+    readonly wanted: BucketSet;
+    readonly among: ReadonlyMap<string, unknown> | null;
+    readonly entries: Map<string, Entry>;
+    readonly isKeyless: boolean;
+  },
 ): void {
+  const { wanted, among, entries, isKeyless } = into;
   for (const { key, text } of documents) {
     if (!wanted.has(bucketOf(key)) || (among !== null && !among.has(key))) continue;
     hashText(text, true);
     const hash = hashNumber();
     let entry = entries.get(key);
     if (entry === undefined) entries.set(key, (entry = new Entry()));
-    if (weight > 0) {
-      entry.expectedRows++;
-      entry.expected = addHash(entry.expected, hash);
-      entry.expectedBag = addHash(entry.expectedBag, bagOf(text));
-      continue;
-    }
-    entry.heldRows++;
-    entry.held = addHash(entry.held, hash);
-    entry.heldBag = addHash(entry.heldBag, bagOf(text));
-    if (entry.isEqual) entries.delete(key);
+    if (isKeyless) entry.add(hash, weight);
+    else entry.set(hash, bagOf(text), weight);
   }
 }
 

@@ -93,6 +93,30 @@ export class Entry {
   expectedBag = 0;
   heldBag = 0;
 
+  /** One more row, of several that may be alike. */
+  add(hash: number, weight: 1 | -1): void {
+    if (weight > 0) {
+      this.expectedRows++;
+      this.expected = addHash(this.expected, hash);
+    } else {
+      this.heldRows++;
+      this.held = addHash(this.held, hash);
+    }
+  }
+
+  /** The one row of a side. A target that is read while it changes may give it twice. */
+  set(hash: number, bag: number, weight: 1 | -1): void {
+    if (weight > 0) {
+      this.expectedRows = 1;
+      this.expected = hash;
+      this.expectedBag = bag;
+    } else {
+      this.heldRows = 1;
+      this.held = hash;
+      this.heldBag = bag;
+    }
+  }
+
   get isEqual(): boolean {
     return this.expectedRows === this.heldRows && this.expected === this.held;
   }

@@ -1,3 +1,6 @@
+import { present } from '../../base/assert.ts';
+import { isTidemarkError, messageOf } from '../../base/errors.ts';
+import { keyColumns, rowJsonEncoder } from '../../model/json.ts';
 import { ChangeCursor, ChangeWriter, flagAfter, opRead } from '../../model/change.ts';
 import type { ChangeBatch } from '../../model/change.ts';
 import type { Log } from '../../model/log.ts';
@@ -10,12 +13,14 @@ export type Expect = (changes: ChangeSet, from: number, to: number) => readonly 
 /** Turns records of one topic into the documents of a target. */
 export class Documents {
   readonly topic: string;
+  readonly #log: Log;
   readonly #expect: Expect;
   readonly #set: ChangeSet;
   readonly #record = new ChangeCursor();
   readonly #writer = new ChangeWriter();
 
-  constructor(topic: string, expect: Expect) {
+  constructor(log: Log, topic: string, expect: Expect) {
+    this.#log = log;
     this.topic = topic;
     this.#expect = expect;
     this.#set = new ChangeSet(topic);
@@ -26,7 +31,28 @@ export class Documents {
     const record = this.#record.reset(batch.bytes);
     this.#set.clear();
     while (record.next()) this.#set.add(record, 0, false, false);
-    return this.#expect(this.#set, 0, this.#set.count);
+    try {
+      return this.#expect(this.#set, 0, this.#set.count);
+    } catch (error) {
+      if (!isRejected(error)) throw error;
+      return Array.from({ length: this.#set.count }, (_, index) => this.#one(index));
+    }
+  }
+
+  /** A row that the target cannot hold, and that is in its dead letters: nothing that it has is equal to it. */
+  #one(index: number): SinkDocument {
+    try {
+      const [document] = this.#expect(this.#set, index, index + 1);
+      return present(document, 'a document');
+    } catch (error) {
+      if (!isRejected(error)) throw error;
+      this.#set.locate(index, this.#record);
+      const { schemaId, bytes, afterStart } = this.#record;
+      const table = present(this.#log.table(schemaId), `table ${schemaId}`);
+      const columns = table.key.length > 0 ? { columns: keyColumns(table) } : {};
+      const key = rowJsonEncoder(table, { ...columns, poison: 'text', singleLine: true }).stringify(bytes, afterStart);
+      return { key, text: `${messageOf(error)} ${key}` };
+    }
   }
 
   /** The documents that changes are about. Of a delete only the key is right. */
@@ -43,6 +69,10 @@ export class Documents {
     }
     return this.ofRows(writer.batch());
   }
+}
+
+function isRejected(error: unknown): boolean {
+  return isTidemarkError(error, 'ROW_REJECTED') || isTidemarkError(error, 'VALUE_INVALID');
 }
 
 /** Appends a row as a record with op read. */

@@ -54,11 +54,12 @@ export async function compareTables(
 function loggedTopic(log: Log, stream: string, topic: string, signal: AbortSignal): Compared {
   const table = present(newestTables(log, [stream]).get(topic), `table ${topic}`);
   const rows = new PlainRows(log, table);
-  const documents = new Documents(topic, (changes, from, to) => rows.documents(changes, from, to));
+  const documents = new Documents(log, topic, (changes, from, to) => rows.documents(changes, from, to));
   return {
     log,
     stream,
     documents,
+    isKeyless: table.key.length === 0,
     scan: async function* () {
       for await (const batch of rowsOf(log, topic, log.frontier(stream).seq, signal)) yield documents.ofRows(batch);
     },

@@ -10,6 +10,8 @@ import type { ChangesOf, Documents } from './documents.ts';
 /** What a comparison is of: a topic's changes, how its rows read in the target, and what the target holds. */
 export interface Compared extends ChangesOf {
   readonly scan: () => AsyncIterable<readonly SinkDocument[]>;
+  /** Rows are told apart by all that they hold. */
+  readonly isKeyless: boolean;
 }
 
 /**
@@ -63,8 +65,9 @@ export async function* rowsOf(
   }
 }
 
-function heldOf(compared: Compared): Pick<Sides, 'held' | 'changed'> {
+function heldOf(compared: Compared): Pick<Sides, 'held' | 'changed' | 'isKeyless'> {
   return {
+    isKeyless: compared.isKeyless,
     held: async (take, signal) => {
       for await (const documents of compared.scan()) {
         signal.throwIfAborted();

@@ -1,5 +1,7 @@
 import { present } from '../../base/assert.ts';
 import { TidemarkError, isTidemarkError } from '../../base/errors.ts';
+import type { Log } from '../../model/log.ts';
+import type { Target } from '../../sinks/port.ts';
 import type { Sink } from '../../sinks/sink.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { SourceUnit } from '../source-unit.ts';
@@ -59,6 +61,8 @@ class Verification {
   readonly #notes: string[] = [];
   #repaired = 0;
   #orderOnly = 0;
+  /** Rows that are not there, of a sink whose rows expire. */
+  #expired = 0;
   /** Rows in which the log differs from the source. */
   #logDiffers = 0;
 
@@ -73,11 +77,9 @@ class Verification {
       `sink ${request.sink}`,
     );
     const target = group?.target;
-    if (group === undefined || target?.scan === undefined || target.expect === undefined) throw unreadable(sink);
-    const { scan, expect } = { scan: target.scan.bind(target), expect: target.expect.bind(target) };
+    if (group === undefined || target === undefined) throw unreadable(sink);
     this.#sink = sink;
-    const documents = new Documents(sink.topic, (changes, from, to) => expect(sink.name, changes, from, to));
-    this.#compared = { log: pipeline.log, stream: sink.stream, documents, scan: () => scan(sink.name) };
+    this.#compared = comparedSink(pipeline.log, sink, target);
     this.#repairer = new Repairer(this.#compared, group, sink.name, () => pipeline.sinkReport(sink.name).seq);
   }
 
@@ -127,6 +129,7 @@ class Verification {
     for await (const found of comparison.differences()) await this.#take(found, comparison, against, query);
     if (this.#request.repair && this.#logDiffers > 0) await this.#readAgain(sides);
     if (this.#logDiffers > 0) this.#notes.push(this.#aboutLog());
+    if (this.#expired > 0) this.#notes.push(`${this.#expired} rows are not there, and count as expired (ttl)`);
     if (this.#repairer.rejected > 0) {
       this.#notes.push(
         `the sink refuses ${this.#repairer.rejected} of these rows; 'tidemark dead-letters' has its reasons`,
@@ -162,12 +165,13 @@ class Verification {
     const logged = await this.#repairer.logged(found, signal);
     const anyOrder = query?.dependsOnOrder === true;
     const isReal = (difference: Difference): boolean => !anyOrder || !isOrderAlone(difference, logged);
-    const real = found.filter(isReal);
-    this.#orderOnly += found.length - real.length;
+    const inOrder = found.filter(isReal);
+    this.#orderOnly += found.length - inOrder.length;
+    const real = this.#expires ? inOrder.filter(({ kind }) => kind !== 'missing') : inOrder;
+    this.#expired += inOrder.length - real.length;
     this.#tally.add(real);
-    const isKeyless = this.#pipeline.log.table(this.#sink.newestSchemaId())?.key.length === 0;
     const isStrange = (difference: Difference): boolean =>
-      isKeyless ? !isLogged(difference, logged) : !isAsExpected(difference, logged, anyOrder);
+      this.#compared.isKeyless ? !isLogged(difference, logged) : !isAsExpected(difference, logged, anyOrder);
     const strange = against === 'log' ? [] : real.filter(isStrange);
     // What changed before it was looked up is another row in the log by now.
     const changed = await comparison.changed(strange);
@@ -192,6 +196,12 @@ class Verification {
     let left = 0;
     for await (const found of after.differences()) left += rowsIn(found);
     this.#repaired += Math.max(0, this.#logDiffers - left);
+  }
+
+  /** Rows of the sink go by themselves. */
+  get #expires(): boolean {
+    const { options } = this.#sink;
+    return options.type === 'redis' && options.ttlMs !== null;
   }
 
   #aboutLog(): string {
@@ -254,6 +264,28 @@ class Verification {
     const { missing, extra, different } = this.#tally.counts;
     this.#request.onProgress({ ...progress, what, differences: missing + extra + different });
   }
+}
+
+/** A sink as it is read back. SINK_UNREADABLE where it cannot be. */
+function comparedSink(log: Log, sink: Sink, target: Target): Compared {
+  const { name, topic, stream } = sink;
+  if (target.scan === undefined || target.expect === undefined) throw unreadable(sink);
+  const scan = target.scan.bind(target);
+  const expect = target.expect.bind(target);
+  const documents = new Documents(log, topic, (changes, from, to) => expect(name, changes, from, to));
+  return {
+    log,
+    stream,
+    documents,
+    // Asked when it is needed: a sink may have been configured before its table was known.
+    get isKeyless() {
+      return log.table(sink.newestSchemaId())?.key.length === 0;
+    },
+    scan: async function* () {
+      await target.makeSearchable?.(name);
+      yield* scan(name);
+    },
+  };
 }
 
 function isComing({ isConnected, supervised }: SourceUnit): boolean {

@@ -76,5 +76,5 @@ describePostgres('verify while 500 commits a second go on', (database) => {
     }
     await verified.caughtUp();
     expect(await verified.verify('local')).toMatchObject({ ...equal, unsettled: 0 });
-  });
+  }, 300_000);
 });
