@@ -25,35 +25,36 @@ export class LineCutter {
   /** The beginning of a line that goes on in the next piece. */
   #rest: Buffer[] = [];
 
-  /** The whole lines that `piece` completes. */
+  /** The whole lines that `piece` completes. Nothing of it is kept: it may be filled anew afterwards. */
   feed(piece: Buffer, take: (line: Line) => void): void {
-    let bytes = piece;
+    const last = piece.lastIndexOf(lineFeed);
+    let from = 0;
     if (this.#rest.length > 0) {
-      const first = piece.indexOf(lineFeed);
-      if (first < 0) {
+      if (last < 0) {
         this.#rest.push(Buffer.from(piece));
         return;
       }
-      bytes = Buffer.concat([...this.#rest, piece]);
+      from = piece.indexOf(lineFeed) + 1;
+      const whole = Buffer.concat([...this.#rest, piece.subarray(0, from)]);
       this.#rest = [];
+      this.#lines(whole, 0, whole.length, take);
     }
-    const last = bytes.lastIndexOf(lineFeed);
-    if (last + 1 < bytes.length) this.#rest.push(Buffer.from(bytes.subarray(last + 1)));
-    this.#lines(bytes, last + 1, take);
+    if (last + 1 < piece.length) this.#rest.push(Buffer.from(piece.subarray(last + 1)));
+    this.#lines(piece, from, last + 1, take);
   }
 
   /** The last line, which has no line end. */
   end(take: (line: Line) => void): void {
     const bytes = Buffer.concat([...this.#rest, Buffer.from('\n')]);
     this.#rest = [];
-    if (bytes.length > 1) this.#lines(bytes, bytes.length, take);
+    if (bytes.length > 1) this.#lines(bytes, 0, bytes.length, take);
   }
 
-  #lines(bytes: Buffer, to: number, take: (line: Line) => void): void {
+  #lines(bytes: Buffer, from: number, to: number, take: (line: Line) => void): void {
     const line = this.#line;
-    const isValid = isUtf8(bytes.subarray(0, to));
+    const isValid = isUtf8(bytes.subarray(from, to));
     line.bytes = bytes;
-    for (let at = 0; at < to;) {
+    for (let at = from; at < to;) {
       const end = bytes.indexOf(lineFeed, at);
       line.number++;
       if (!isValid && !isUtf8(bytes.subarray(at, end))) throw new TidemarkError('VALUE_INVALID', 'not valid UTF-8');

@@ -1,11 +1,12 @@
-import { createReadStream, fstatSync } from 'node:fs';
+import { fstatSync, read } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { systemCodeOf } from '../../base/errors.ts';
 import { runPipe } from '../../service/pipe.ts';
 import type { CommandContext } from '../context.ts';
 import { usageError } from '../usage.ts';
 
-const pieceBytes = 1024 * 1024;
+const pieceBytes = 256 * 1024;
 
 interface PipeCommandOptions {
   readonly table: readonly string[];
@@ -42,13 +43,32 @@ export async function pipeCommand(options: PipeCommandOptions, context: CommandC
   return rejected > 0 ? 1 : 0;
 }
 
-/** Standard input; it ends when the signal is aborted. A file is read in large pieces. */
+/** Standard input; it ends when the signal is aborted. */
 function standardInput(signal: AbortSignal): AsyncIterable<Buffer> {
-  const input = fstatSync(0).isFile()
-    ? createReadStream('', { fd: 0, autoClose: false, highWaterMark: pieceBytes })
-    : process.stdin;
-  signal.addEventListener('abort', () => input.destroy(), { once: true });
-  return input;
+  if (fstatSync(0).isFile()) return pieces(0, signal);
+  signal.addEventListener('abort', () => process.stdin.destroy(), { once: true });
+  return process.stdin;
+}
+
+const readFd = promisify(read);
+
+/**
+ * A file in large pieces, each in the place of the one before the last: memory that is new for every piece costs more than its reading.
+ * While one is worked on the next is read.
+ */
+async function* pieces(fd: number, signal: AbortSignal): AsyncGenerator<Buffer> {
+  let [current, next] = [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)];
+  let reading = readFd(fd, current, 0, pieceBytes, null);
+  for (;;) {
+    const { bytesRead } = await reading;
+    if (bytesRead === 0 || signal.aborted) return;
+    const piece = current.subarray(0, bytesRead);
+    [current, next] = [next, current];
+    reading = readFd(fd, current, 0, pieceBytes, null);
+    // A failure is told when it is asked for; nobody asks after an early end.
+    reading.catch(() => undefined);
+    yield piece;
+  }
 }
 
 /** The text itself, or what the file of that name holds. */

@@ -1,8 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { spawn } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { folder } from './harness.ts';
 import type { Ended } from './harness.ts';
 
 const program = join(import.meta.dirname, '..', '..', 'tidemark');
@@ -149,6 +151,22 @@ describe('tidemark pipe', () => {
     expect(stdout).toBe(
       '{"a":299999999999999999997,"b":27670116110564327421,"c":0.1234567890123456789012345678901234567890}\n',
     );
+  });
+
+  it('reads a file of many pieces as it reads a pipe', async () => {
+    const directory = await folder();
+    const text = Array.from({ length: 30_000 }, (_, id) => `{"id":${id},"text":"${'é'.repeat(id % 40)}"}\n`).join('');
+    await writeFile(join(directory, 'in.ndjson'), text);
+    const args = [
+      '--table',
+      't(id int, text text)',
+      '--sql',
+      'SELECT count(*), sum(id) AS ids, sum(length(text)) AS letters FROM t',
+    ];
+    const command = [program, 'pipe', ...args, '--final'].map((word) => `'${word}'`).join(' ');
+    const run = await promisify(execFile)('/bin/sh', ['-c', `${command} < in.ndjson`], { cwd: directory });
+    expect(run.stdout).toBe('{"count":30000,"ids":449985000,"letters":585000}\n');
+    expect((await pipe([...args, '--final'], text)).stdout).toBe(run.stdout);
   });
 
   it('reads numbers as numeric prints them', async () => {
