@@ -72,7 +72,8 @@ export function formatNumeric(value: Numeric): string {
   return withPoint(String(unscaled), scale);
 }
 
-function withPoint(digits: string, scale: number): string {
+/** Digits without a sign, `scale` of which (1 or more) stand after the point. */
+export function withPoint(digits: string, scale: number): string {
   const whole = digits.length - scale;
   if (whole > 0) return `${digits.slice(0, whole)}.${digits.slice(whole)}`;
   return `0.${'0'.repeat(-whole)}${digits}`;

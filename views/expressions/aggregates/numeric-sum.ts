@@ -1,6 +1,7 @@
 import { integer } from '../../value.ts';
 import type { Value } from '../../value.ts';
 import {
+  formatNumeric,
   Numeric,
   numeric,
   numericInfinity,
@@ -8,6 +9,7 @@ import {
   numericNaN,
   powerOfTen,
   readNumeric,
+  withPoint,
 } from '../numeric.ts';
 import { addProduct } from './linear.ts';
 
@@ -29,8 +31,6 @@ const limb = 1e15;
 const bigLimb = 10n ** 15n;
 const limbDigits = 15;
 const maxSafe = Number.MAX_SAFE_INTEGER;
-/** 10^0 … 10^15. */
-const powers: readonly number[] = Array.from({ length: limbDigits + 1 }, (_, power) => 10 ** power);
 
 export function initNumericSum(into: Value[], at: number): void {
   into[at] = 0;
@@ -41,56 +41,46 @@ export function initNumericSum(into: Value[], at: number): void {
   into[at + 5] = 0;
 }
 
-/** What `readLimbs` read last: limbs of the sign of the value (low, high), and its scale. Variables would be boxed anew each time. */
+/** What `readLimbs` read last: the low and the high limb, of the value's sign. Variables would be boxed anew each time. */
 const limbs = new Float64Array(2);
-let readScale = 0;
 
-/** Reads a text of at most 30 digits, as numeric prints them; false for others, NaN and infinities among them. */
-function readLimbs(text: string): boolean {
+/**
+ * Reads a text of at most 30 digits, `scale` of them after the point, as numeric prints them; false for others, NaN and infinities among
+ * them.
+ */
+function readLimbs(text: string, scale: number): boolean {
   const { length } = text;
-  if (length > 2 * limbDigits) return false;
   const isNegative = text.charCodeAt(0) === 45;
-  let at = isNegative ? 1 : 0;
-  let scale = 0;
-  let first = 0;
-  let digits = 0;
-  for (; at < length && digits < limbDigits; at++) {
-    const code = text.charCodeAt(at);
-    if (code === 46) {
-      scale = length - at - 1;
-      continue;
-    }
-    if (code > 57) return false;
-    first = first * 10 + code - 48;
-    digits++;
-  }
+  const start = isNegative ? 1 : 0;
+  const point = scale === 0 ? length : length - scale - 1;
+  if (length - start > 2 * limbDigits || point < start || scale < 0) return false;
+  // The last 15 digits, and the point where it is among them.
+  const split = length - limbDigits - (scale > 0 && scale < limbDigits ? 1 : 0);
+  let at = start;
   let high = 0;
-  let low = first;
-  if (at < length) {
-    let second = 0;
-    digits = 0;
-    for (; at < length; at++) {
-      const code = text.charCodeAt(at);
-      if (code === 46) {
-        scale = length - at - 1;
-        continue;
-      }
-      second = second * 10 + code - 48;
-      digits++;
-    }
-    // The first 15 digits stand `digits` places too far left for a limb: what is over goes to the high one.
-    const over = powers[limbDigits - digits] as number;
-    high = Math.floor(first / over);
-    low = (first - high * over) * (powers[digits] as number) + second;
+  for (; at < split; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit >= 0 && digit <= 9) high = high * 10 + digit;
+    else if (at !== point || digit !== pointDigit) return false;
   }
-  readScale = scale;
+  let low = 0;
+  for (; at < length; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit >= 0 && digit <= 9) low = low * 10 + digit;
+    else if (at !== point || digit !== pointDigit) return false;
+  }
+  // No point where it has to be: a number of another scale.
+  if (point < length && text.charCodeAt(point) !== 46) return false;
   limbs[0] = isNegative ? -low : low;
   limbs[1] = isNegative ? -high : high;
   return true;
 }
 
+/** '.' − '0' */
+const pointDigit = -2;
+
 export function addNumericText(state: Value[], at: number, text: string, weight: number): void {
-  if ((weight === 1 || weight === -1) && readLimbs(text) && readScale === state[at + 1]) {
+  if ((weight === 1 || weight === -1) && readLimbs(text, state[at + 1] as number)) {
     const high = state[at + 5];
     const rows = (state[at] as number) + weight;
     let nextLow = (state[at + 2] as number) + (limbs[0] as number) * weight;
@@ -187,4 +177,25 @@ export function numericSum(state: readonly Value[], at: number): Numeric {
   let total = 0n;
   for (const [own, sum] of sums) if (sum !== 0n) total += sum * powerOfTen(scale - own);
   return numeric(total, scale);
+}
+
+/** The sum of one row or more as a text, from the limbs where they are enough. */
+export function numericSumText(state: readonly Value[], at: number): string {
+  const held = state[at + 5] as number | bigint;
+  if (state[at + 4] !== null || typeof held !== 'number' || held === 0) return formatNumeric(numericSum(state, at));
+  const carry = Math.trunc((state[at + 2] as number) / limb);
+  let high = held + carry;
+  let low = (state[at + 2] as number) - carry * limb;
+  if (high > 0 && low < 0) {
+    high--;
+    low += limb;
+  } else if (high < 0 && low > 0) {
+    high++;
+    low -= limb;
+  }
+  if (high === 0 || !Number.isSafeInteger(high)) return formatNumeric(numericSum(state, at));
+  const digits = `${Math.abs(high)}${String(Math.abs(low)).padStart(limbDigits, '0')}`;
+  const scale = state[at + 1] as number;
+  const text = scale === 0 ? digits : withPoint(digits, scale);
+  return high < 0 ? `-${text}` : text;
 }

@@ -3,7 +3,7 @@ import type { AggregateDefinition } from '../functions/definition.ts';
 import { formatNumeric, Numeric } from '../numeric.ts';
 import { divideNumeric } from '../numeric-division.ts';
 import { linear } from './linear.ts';
-import { addNumericText, initNumericSum, numericSum, numericSumSlots } from './numeric-sum.ts';
+import { addNumericText, initNumericSum, numericSum, numericSumSlots, numericSumText } from './numeric-sum.ts';
 
 const sum: LinearAggregate = {
   slots: numericSumSlots,
@@ -12,7 +12,7 @@ const sum: LinearAggregate = {
     addNumericText(state, at, args[0] as string, weight);
   },
   result(state, at) {
-    return state[at] === 0 ? null : formatNumeric(numericSum(state, at));
+    return state[at] === 0 ? null : numericSumText(state, at);
   },
 };
 
