@@ -75,6 +75,7 @@ test('mistakes in a wait are told apart from time running out', async () => {
     ['position=now', 400, 'REQUEST_INVALID'],
     ['sink=search&position=now&timeout=soon', 400, 'REQUEST_INVALID'],
     ['sink=search&position=now&source=erp', 404, 'SOURCE_UNKNOWN'],
+    ['sink=search&position=now&searchable=perhaps', 400, 'REQUEST_INVALID'],
     ['sink=search&sink=search&position=now', 400, 'REQUEST_INVALID'],
   ] as const) {
     const answer = await get(`/api/v1/wait?${query}`);

@@ -12,7 +12,7 @@ import type { HttpSinkOptions } from '../../sinks/options.ts';
 import { SinkGroup } from '../../sinks/sink-group.ts';
 import { Sink } from '../../sinks/sink.ts';
 import type { SinkDependencies } from '../../sinks/sink.ts';
-import { Harness, caughtUp, table, until } from './harness.ts';
+import { Feeder, Harness, caughtUp, table, until } from './harness.ts';
 import { certificate, certificateKey } from './http-certificate.ts';
 import { Receiver, ok } from './http-receiver.ts';
 import type { Received } from './http-receiver.ts';
@@ -118,6 +118,17 @@ test('an endpoint is told the whole consistent start first, then each transactio
   ]);
   expect(receiver.received[1]?.headers).toMatchObject({ 'content-type': 'application/json', 'user-agent': 'tidemark' });
   expect(receiver.received[1]?.headers).not.toHaveProperty('webhook-signature');
+});
+
+test('a request of a view over several sources has the position of each', async () => {
+  const writer = await harness.log.writer('views');
+  new Feeder(harness.log, writer).upsert(orders, order(1)).piece();
+  const state = { [`consistent:${orders.topic}`]: '{"seq":1}' };
+  writer.commit({ position: '{"erp":"12","shop":"0/10"}', commitTimeMs: 0, snapshot: false, txId: '', state });
+  await caughtUp([run({ stream: 'views' })], 1);
+  await stop();
+  await writer.close();
+  expect(receiver.bodies).toMatchObject([{ seq: 1, position: { erp: '12', shop: '0/10' } }]);
 });
 
 test('an eager sink sends what comes as it comes, without a start', async () => {
