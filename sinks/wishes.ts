@@ -18,6 +18,8 @@ export class Wishes {
   readonly #directory: string;
   readonly #path: string;
   #wish = none;
+  /** The end of what is being written: somebody may pause a sink whose rebuild has just been shown. */
+  #last: Promise<void> = Promise.resolve();
 
   constructor(files: Files, directory: string, sink: string) {
     this.#files = files;
@@ -49,6 +51,12 @@ export class Wishes {
 
   /** Returns once the change survives a crash. */
   async change(change: Partial<Wish>): Promise<void> {
+    const done = this.#last.then(async () => this.#change(change));
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  async #change(change: Partial<Wish>): Promise<void> {
     const wish = { ...this.#wish, ...change };
     if (wish.paused === this.#wish.paused && wish.rebuild === this.#wish.rebuild) return;
     await this.#files.makeDirectory(this.#directory);
