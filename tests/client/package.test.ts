@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -53,11 +53,16 @@ export const isLate = (error: unknown): boolean => error instanceof WaitTimeoutE
 await tidemark.waitFor(1, position);
 `,
   );
-  const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--skipLibCheck', 'false'];
-  const types = ['--types', 'node', '--typeRoots', join(root, 'node_modules/@types')];
-  const tsc = join(root, 'node_modules/.bin/tsc');
-  const { stdout } = spawnSync(tsc, [...options, ...types, 'program.mts'], { cwd: directory, encoding: 'utf8' });
-  expect(stdout).toBe('');
+  expect(mistakesIn('program.mts', 'false')).toBe('');
+});
+
+test('the example of docs/client.md is right by its types', () => {
+  const page = readFileSync(join(root, 'docs', 'client.md'), 'utf8');
+  const [, example] = /```ts\n([^]*?)```/.exec(page) ?? [];
+  writeFileSync(join(directory, 'example.mts'), example ?? 'no example');
+  mkdirSync(join(directory, 'node_modules', '@types'));
+  symlinkSync(join(root, 'node_modules/@types/pg'), join(directory, 'node_modules/@types/pg'));
+  expect(mistakesIn('example.mts', 'true')).toBe('');
 });
 
 test('the package holds no sources, tests or tools, and its build has the client', () => {
@@ -66,3 +71,20 @@ test('the package holds no sources, tests or tools, and its build has the client
   const files = readdirSync(join(directory, 'node_modules', 'tidemark'));
   expect(files.toSorted()).toEqual(['LICENSE', 'README.md', 'dist', 'package.json']);
 });
+
+/** What the compiler has to say against a program outside. */
+function mistakesIn(file: string, skipLibCheck: string): string {
+  const options = [
+    '--strict',
+    '--noEmit',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2022',
+    '--skipLibCheck',
+    skipLibCheck,
+  ];
+  const types = ['--types', 'node', '--typeRoots', join(root, 'node_modules/@types')];
+  const tsc = join(root, 'node_modules/.bin/tsc');
+  return spawnSync(tsc, [...options, ...types, file], { cwd: directory, encoding: 'utf8' }).stdout;
+}
