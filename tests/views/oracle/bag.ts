@@ -34,11 +34,12 @@ export class RowBag {
     return more;
   }
 
-  /** The same with equal numbers written equally: 1.50 as 1.5, -0 as 0. */
+  /** The same with equal values written equally: 1.50 as 1.5, -0 as 0, two days as 48 hours. */
   normalised(): RowBag {
     const bag = new RowBag();
     for (const [row, count] of this.#counts) {
       const plain = row
+        .replaceAll(intervalText, inSeconds)
         .replaceAll(/(\d+\.\d*?)0+(?!\d)/g, '$1')
         .replaceAll(/(\d)\.(?!\d)/g, '$1')
         .replaceAll(/-0(?![\d.])/g, '0');
@@ -53,6 +54,20 @@ export class RowBag {
     else this.#counts.set(text, count);
     this.size += weight;
   }
+}
+
+const intervalText =
+  /(?<![\w.+-])(?:[+-]?\d+ (?:year|mon|day)s?(?!\w) ?)+(?:[+-]?\d+:\d\d:\d\d(?:\.\d+)?)?|(?<![\w.+-])-?\d+:\d\d:\d\d(?:\.\d+)?/g;
+
+/** As `=` takes intervals: a month has 30 days, and a day 24 hours. */
+function inSeconds(text: string): string {
+  const amount = (unit: string): bigint => BigInt(new RegExp(`([+-]?\\d+) ${unit}`).exec(text)?.[1] ?? 0);
+  const days = amount('year') * 360n + amount('mon') * 30n + amount('day');
+  const time = /([+-]?)(\d+):(\d\d):(\d\d)(?:\.(\d+))?$/.exec(text);
+  const [, sign = '', hours = '0', minutes = '0', seconds = '0', fraction = ''] = time ?? [];
+  const micros =
+    (BigInt(hours) * 3600n + BigInt(minutes) * 60n + BigInt(seconds)) * 1_000_000n + BigInt(fraction.padEnd(6, '0'));
+  return `${days * 86_400_000_000n + (sign === '-' ? -micros : micros)} µs`;
 }
 
 /** NULL differs from every text, and no text has the character that ends it. */

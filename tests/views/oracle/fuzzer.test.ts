@@ -116,4 +116,20 @@ describe('answers', () => {
         .equals(RowBag.of([['15']]).normalised()),
     ).toBe(false);
   });
+
+  it('show 2 days and 48 hours as different, until only values count', () => {
+    const normalised = (text: string): RowBag => RowBag.of([['7', text]]).normalised();
+    for (const [a, b] of [
+      ['2 days', '48:00:00'],
+      ['1 mon 3 days', '33 days'],
+      ['-1 days +02:00:00', '-22:00:00'],
+      ['1 year 2 mons 00:00:00.25', '420 days 00:00:00.25'],
+    ] as const) {
+      expect(RowBag.of([['7', a]]).equals(RowBag.of([['7', b]])), a).toBe(false);
+      expect(normalised(a).equals(normalised(b)), a).toBe(true);
+    }
+    expect(normalised('2 days').equals(normalised('48:00:01'))).toBe(false);
+    expect(normalised('1 mon').equals(normalised('31 days'))).toBe(false);
+    expect(normalised('2024-01-01 10:00:00').equals(normalised('2024-01-02 10:00:00'))).toBe(false);
+  });
 });
