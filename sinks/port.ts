@@ -1,3 +1,4 @@
+import type { TidemarkError } from '../base/errors.ts';
 import type { DataType } from '../model/data-type.ts';
 import type { ChangeSet } from './change-set.ts';
 
@@ -71,6 +72,11 @@ export interface Target {
   makeSearchable?(sink: string): Promise<void>;
   /** Set by delivery. A target whose call may take long for good reasons calls it after each step, so as not to pass for stalled. */
   onStep?: () => void;
+  /**
+   * Set by delivery, between `open` and `close`: to be called when the target is found broken while nothing is asked of it, so that it is
+   * opened again before the next change comes.
+   */
+  onBroken?: ((error: TidemarkError) => void) | null;
   /** The service stops: what waits for an answer gives up before long, by throwing. Holds until the next `open`. */
   interrupt?(): void;
   close(): Promise<void>;

@@ -37,6 +37,8 @@ export class SinkGroup {
   #failures = 0;
   /** Which sinks are delivered to, and from where on, is to be looked at anew. */
   #rearranging = false;
+  /** Why the target has to be opened again, although nothing was asked of it. */
+  #broken: TidemarkError | null = null;
   /** Ends the wait for something to deliver. */
   #interrupt: () => void = () => undefined;
 
@@ -173,7 +175,12 @@ export class SinkGroup {
     for (const sink of this.sinks) await sink.deadLetters.load();
     // A target would forget that it has been interrupted.
     if (signal.aborted || this.#rearranging) return;
+    this.#broken = null;
     const states = await this.#stall.time(this.target.open());
+    this.target.onBroken = (error) => {
+      this.#broken = error;
+      this.#interrupt();
+    };
     const lanes = new Map<string, Lane>();
     for (const sink of this.sinks) {
       const cursor = sink.resume(states.get(sink.name));
@@ -210,6 +217,7 @@ export class SinkGroup {
         if (this.#retries.any) await this.#retries.run(this.#lanes);
       }
       const lane = await this.#next();
+      if (this.#broken !== null) throw this.#broken;
       if (lane === null) continue;
       const batch = await lane.pending;
       lane.pending = null;
@@ -246,7 +254,7 @@ export class SinkGroup {
         }
         if (!isBetween) return;
         this.#interrupt = () => resolve(null);
-        if (this.#rearranging || this.#repairs.any || this.#retries.any) resolve(null);
+        if (this.#rearranging || this.#repairs.any || this.#retries.any || this.#broken !== null) resolve(null);
       });
     } finally {
       this.#interrupt = () => undefined;

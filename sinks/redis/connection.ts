@@ -99,6 +99,11 @@ export class RedisConnection {
     if (this.place.database !== 0) await this.call('SELECT', this.place.database);
   }
 
+  /** Calls the listener when the connection ends, by itself or by `close`. */
+  onEnd(listener: () => void): void {
+    this.#client.once('end', listener);
+  }
+
   get isOpen(): boolean {
     return this.#client.status === 'ready' || this.#client.status === 'connect';
   }

@@ -1,5 +1,8 @@
 import type { RedisConnection } from './connection.ts';
+import { keyFormOf, keyFormOfTemplate } from './key-form.ts';
 import type { KeyForm } from './key-form.ts';
+import type { RedisSession } from './session.ts';
+import type { SinkEntry } from './sink-entry.ts';
 
 /** Keys that the server looks at in one call. */
 const scannedKeys = 1_000;
@@ -25,4 +28,25 @@ export async function anyKeyOf(connection: RedisConnection, forms: readonly KeyF
     for await (const [key] of keysOf(connection, form)) if (key !== undefined) return key;
   }
   return null;
+}
+
+/** The keys that are the sink's, and those that were under the template of its record. */
+export function formsOf(entry: SinkEntry): KeyForm[] {
+  const { record, options } = entry;
+  const shape = entry.newestShape(null);
+  const current = shape === null ? keyFormOfTemplate(options.key) : keyFormOf(entry.name, options.key, shape);
+  const old = record?.now.key ?? '';
+  return old === '' || old === current.template ? [current] : [current, keyFormOfTemplate(old, shape)];
+}
+
+/** Deletes the keys of the sink that the rebuilt state, which is staged, does not have. Other sinks' keys stay. */
+export async function sweepKeys(session: RedisSession, entry: SinkEntry, all: readonly SinkEntry[]): Promise<void> {
+  const others = all.filter((other) => other !== entry);
+  const foreign = others.map(({ options }) => keyFormOfTemplate(options.key).keys);
+  for (const form of formsOf(entry)) {
+    for await (const keys of keysOf(session.connection, form)) {
+      const own = keys.filter((key) => !foreign.some((other) => other.test(key)));
+      await session.sweep(entry.name, own);
+    }
+  }
 }

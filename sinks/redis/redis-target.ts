@@ -1,5 +1,6 @@
 import { present } from '../../base/assert.ts';
-import { TidemarkError, isTidemarkError, messageOf } from '../../base/errors.ts';
+import { isTidemarkError, messageOf } from '../../base/errors.ts';
+import type { TidemarkError } from '../../base/errors.ts';
 import { ChangeCursor } from '../../model/change.ts';
 import type { ChangeSet } from '../change-set.ts';
 import type { RedisSinkOptions } from '../options.ts';
@@ -9,9 +10,9 @@ import type { SinkDependencies } from '../sink.ts';
 import { RedisConnection, defaultTimeouts } from './connection.ts';
 import type { RedisTimeouts } from './connection.ts';
 import { documentsExpected, documentsOf } from './documents.ts';
-import { keyFormOf, keyFormOfTemplate } from './key-form.ts';
-import type { KeyForm } from './key-form.ts';
-import { anyKeyOf, keysOf } from './keys-of-sink.ts';
+import { keyFormOfTemplate } from './key-form.ts';
+import { anyKeyOf, formsOf, sweepKeys } from './keys-of-sink.ts';
+import { broken, columnsChanged, foreignKey, foreignRecord } from './refusals.ts';
 import { refuseTemplates } from './refuse-templates.ts';
 import { noCursor } from './record.ts';
 import type { SinkRecord } from './record.ts';
@@ -26,6 +27,8 @@ const atomicBytesMax = 16 * 1024 * 1024;
 const partBytes = 1024 * 1024;
 /** An answer that comes at all comes within this, as a rule; the service does not wait longer when it stops. */
 const lastAnswerMs = 1_000;
+/** How often a target with nothing to do is asked whether it holds what was written: a server may lose everything and stay up. */
+const lookEveryMs = 5_000;
 
 /**
  * A database of a Redis server. Rows, deletes and cursors of a commit are one script call, so that no reader sees half of it.
@@ -43,7 +46,10 @@ export class RedisTarget implements Target {
   readonly #entries: ReadonlyMap<string, SinkEntry>;
   readonly #atomicRows: number;
   readonly #record = new ChangeCursor();
+  onBroken: ((error: TidemarkError) => void) | null = null;
   #session: RedisSession | null = null;
+  /** Between `begin` and the end of the write, when records are about to change. */
+  #isWriting = false;
   /** Aborted when connection and whatever waits for an answer are to end. */
   #ended = new AbortController();
 
@@ -69,16 +75,19 @@ export class RedisTarget implements Target {
     const records = await session.takeOver(names, new Date(clock.now()).toISOString());
     const states = new Map<string, SinkState>();
     for (const [index, entry] of [...this.#entries.values()].entries()) {
-      if (!entry.load(records[index] ?? '')) throw this.#foreignRecord(session.keys.record(entry.name));
+      if (!entry.load(records[index] ?? '')) throw foreignRecord(session.keys.record(entry.name), connection.place);
       if (entry.record?.state === 'sweeping' || entry.record?.state === 'moving') await this.#finish([entry]);
       const state = entry.state();
       if (state !== null) states.set(entry.name, state);
     }
+    connection.onEnd(() => this.#tellBroken(session, broken(connection.place)));
+    void this.#watch(session, this.#ended.signal);
     return states;
   }
 
   async begin(): Promise<void> {
     this.#open();
+    this.#isWriting = true;
   }
 
   async beginRebuild(sink: string): Promise<void> {
@@ -87,8 +96,9 @@ export class RedisTarget implements Target {
     const { record } = entry;
     const empty = entry.emptyVersion();
     const maker = await session.makerOf(entry.options.key);
-    const found = await anyKeyOf(session.connection, this.#formsOf(entry));
-    if (found !== null && maker === null && record === null) throw this.#foreignKey(entry, found);
+    const found = await anyKeyOf(session.connection, formsOf(entry));
+    if (found !== null && maker === null && record === null)
+      throw foreignKey(entry.options, found, session.connection.place);
     const now =
       record === null || record.state === 'filling' ? { ...(record?.now ?? empty), cursor: noCursor } : record.now;
     const begun: SinkRecord =
@@ -171,9 +181,11 @@ export class RedisTarget implements Target {
       entry.staged = false;
       entry.shown = false;
     }
+    this.#isWriting = false;
   }
 
   async rollback(): Promise<void> {
+    this.#isWriting = false;
     for (const entry of this.#entries.values()) {
       entry.rows.clear();
       entry.staged = false;
@@ -210,9 +222,26 @@ export class RedisTarget implements Target {
   #open(): RedisSession {
     const session = present(this.#session, 'the connection');
     if (session.connection.isOpen) return session;
-    throw new TidemarkError('SINK_UNREACHABLE', `The connection to Redis at ${session.connection.place.label} broke`, {
-      hint: 'It is made again, and delivery goes on from what Redis holds then.',
-    });
+    throw broken(session.connection.place);
+  }
+
+  /** While nothing is written, looks whether the server still holds the records. Ends with the connection. */
+  async #watch(session: RedisSession, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#deps.clock.sleep(lookEveryMs, signal).catch(() => undefined);
+      if (signal.aborted || this.#isWriting) continue;
+      const held = [...this.#entries.values()].map((entry) => ({ sink: entry.name, held: entry.held, text: '' }));
+      try {
+        await session.write(held, []);
+      } catch (error) {
+        this.#tellBroken(session, isTidemarkError(error) ? error : broken(session.connection.place));
+        return;
+      }
+    }
+  }
+
+  #tellBroken(session: RedisSession, error: TidemarkError): void {
+    if (this.#session === session && !this.#ended.signal.aborted) this.onBroken?.(error);
   }
 
   #entry(sink: string): SinkEntry {
@@ -277,7 +306,7 @@ export class RedisTarget implements Target {
     const session = this.#open();
     for (const entry of moved) {
       if (entry.record?.state === 'sweeping') {
-        await this.#sweep(entry);
+        await sweepKeys(session, entry, [...this.#entries.values()]);
         await this.#write([{ entry, record: { ...entry.record, state: 'moving' } }], []);
       }
       await session.moveAll(entry.name, entry.written);
@@ -292,30 +321,6 @@ export class RedisTarget implements Target {
     );
   }
 
-  /** Deletes the keys of the sink, under its old template and the new one, that the rebuilt state does not have. */
-  async #sweep(entry: SinkEntry): Promise<void> {
-    const session = this.#open();
-    const others = [...this.#entries.values()].filter((other) => other !== entry);
-    const foreign = others.map(({ options }) => keyFormOfTemplate(options.key).keys);
-    for (const form of this.#formsOf(entry)) {
-      for await (const keys of keysOf(session.connection, form)) {
-        await session.sweep(
-          entry.name,
-          keys.filter((key) => !foreign.some((other) => other.test(key))),
-        );
-      }
-    }
-  }
-
-  /** The keys that are, or were, the sink's. */
-  #formsOf(entry: SinkEntry): KeyForm[] {
-    const { record, options } = entry;
-    const shape = entry.newestShape(null);
-    const current = shape === null ? keyFormOfTemplate(options.key) : keyFormOf(entry.name, options.key, shape);
-    const old = record?.now.key ?? '';
-    return old === '' || old === current.template ? [current] : [current, keyFormOfTemplate(old, shape)];
-  }
-
   /** Rows that stay as they are would keep the columns of before: the log has them all. */
   async #startAgain(entry: SinkEntry): Promise<never> {
     const record = present(entry.record, 'a record');
@@ -323,36 +328,7 @@ export class RedisTarget implements Target {
       version === null ? version : { ...version, fingerprint: '' };
     entry.rows.clear();
     await this.#write([{ entry, record: { ...record, now: forget(record.now), next: forget(record.next) } }], []);
-    throw new TidemarkError('SINK_FAILED', `The columns of sink '${entry.name}' changed`, {
-      hint: 'Its rows are written again from the log, and those with the old columns stay until that is done.',
-      place: { sink: entry.name },
-    });
-  }
-
-  #foreignRecord(key: string): TidemarkError {
-    return new TidemarkError(
-      'SINK_TARGET',
-      `The key ${key} in Redis at ${this.#label()} is not of this program's making`,
-      {
-        hint: 'Remove it, or give the sink another database.',
-      },
-    );
-  }
-
-  #foreignKey(entry: SinkEntry, key: string): TidemarkError {
-    const { pattern } = keyFormOfTemplate(entry.options.key);
-    return new TidemarkError(
-      'SINK_TARGET',
-      `Redis at ${this.#label()} holds keys that sink '${entry.name}' has not written, such as ${key}`,
-      {
-        hint: `Give the sink another \`key\`, or remove them: redis-cli --scan --pattern '${pattern}' | xargs redis-cli UNLINK`,
-        place: { sink: entry.name },
-      },
-    );
-  }
-
-  #label(): string {
-    return this.#session?.connection.place.label ?? '';
+    throw columnsChanged(entry.name);
   }
 }
 

@@ -204,9 +204,9 @@ export class Harness {
   }
 }
 
-/** Waits until the condition holds. Fails with `what` after ten seconds. */
+/** Waits until the condition holds. Fails with `what` after thirty seconds. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 30_000;
   while (!(await condition())) {
     if (performance.now() > deadline) throw new TidemarkError('INTERNAL', `waited in vain: ${what}`);
     await systemClock.sleep(5);

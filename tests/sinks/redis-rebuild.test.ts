@@ -63,6 +63,18 @@ describeRedis('a redis sink that is built anew', {}, (suite) => {
     expect(retried().every((error) => /has lost what was written/.test(error))).toBe(true);
   });
 
+  it('is filled in again after FLUSHALL and after a restart, though nothing happens at its source', async () => {
+    await run(redisSink(suite.url, customers));
+    await caught();
+    await client.flushall();
+    await until('the rows', async () => (await client.exists('customers:30')) === 1 && (await isLive()));
+    await equal();
+    await suite.server.kill();
+    await suite.server.start();
+    await until('the rows', async () => (await client.exists('customers:30')) === 1 && (await isLive()));
+    await equal();
+  });
+
   it('is written again, and rid of what is not in the log, when somebody removes its cursor', async () => {
     await run(redisSink(suite.url, customers));
     await caught();
