@@ -8,7 +8,8 @@ export default defineConfig({
     setupFiles: ['tests/seed.ts'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // For a machine that is five times as slow, or as busy: a test that hangs is told late, and none fails for want of time.
+    testTimeout: 240_000,
+    hookTimeout: 300_000,
   },
 });

@@ -85,18 +85,15 @@ function newClient(target: PostgresTarget, purpose: string, replication: boolean
  * Queries whose rows are objects and whose errors are TidemarkErrors; of several statements in one, the last one's rows. A query that
  * takes longer than `timeoutMs` fails, and closes the connection. Queries on one client wait for each other.
  */
-export function queryOf(
-  client: Client,
-  target: Pick<PostgresTarget, 'name' | 'timeouts'>,
-  timeoutMs: number = (target.timeouts ?? defaultTimeouts).queryMs,
-): Query {
+export function queryOf(client: Client, target: Pick<PostgresTarget, 'name' | 'timeouts'>, timeoutMs?: number): Query {
   return async (sql, values) => {
     const before = lastQuery.get(client);
     const done = Promise.withResolvers<void>();
     lastQuery.set(client, done.promise);
     await before;
     try {
-      return await runQuery(client, { text: sql, values: values ?? [] }, timeoutMs, target.name);
+      const limitMs = timeoutMs ?? (target.timeouts ?? defaultTimeouts).queryMs;
+      return await runQuery(client, { text: sql, values: values ?? [] }, limitMs, target.name);
     } catch (error) {
       throw sourceError(error, target.name);
     } finally {

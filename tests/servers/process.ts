@@ -149,11 +149,14 @@ export function removeDirectory(directory: string): void {
   rmSync(directory, { recursive: true, force: true });
 }
 
-/** Asks again and again until the answer is neither undefined nor false; fails with `what` after `timeoutMs`. */
+/**
+ * Asks again and again until the answer is neither undefined nor false; fails with `what` after `timeoutMs`, which is long: a machine
+ * may have five times as much to do as this one.
+ */
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 30_000,
+  timeoutMs = 100_000,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
