@@ -87,7 +87,7 @@ describe('check of views', () => {
       expect(stdout).toContain('ok       docs: sql: gives');
       expect(code).toBe(1);
     }
-  }, 60_000);
+  });
 
   it('warns of a join that compares every row with every row, and is content with it', async () => {
     const costly =
@@ -182,5 +182,5 @@ describePostgres('a view over a database and a file', (database) => {
     await until('the row is gone', async () => (await deployment.row('docs', '7')).status === 404);
     await deployment.stop();
     expect((await tidemark(deployment.directory, ['drop', '--source', source], { DB_URL: database.url })).code).toBe(0);
-  }, 90_000);
+  });
 });

@@ -192,7 +192,7 @@ describe('views over two sources, as a user runs them', () => {
     await deployment.caughtUp('feed');
     expect(await deployment.feed('feed')).toEqual(commits);
     expect(JSON.parse((await deployment.row('docs', '3')).body)).toMatchObject({ row: { id: 3 } });
-  }, 90_000);
+  });
 
   it('makes what a changed view differs in one commit, and takes a view out and in again', async () => {
     const other = '\n  names: { key: [id], sql: "SELECT id, name FROM customers" }';
@@ -243,5 +243,5 @@ describe('views over two sources, as a user runs them', () => {
     expect((await deployment.feed('names')).at(-1)?.changes).toHaveLength(1);
     expect(JSON.parse((await deployment.row('docs', '2')).body)).toMatchObject({ row: { id: 2, orders: 1, total: 7 } });
     expect(await readFile(join(deployment.directory, 'feed.ndjson'), 'utf8')).toMatch(/\n$/);
-  }, 60_000);
+  });
 });

@@ -206,7 +206,7 @@ describe(`views when the power goes (seed ${seed})`, () => {
     await cut.settle(log);
     expect(await rowsOf(log)).toEqual(answer(log.frontier('shop').seq));
     await log.close();
-  }, 60_000);
+  });
 
   it('are found out when they trust a disk whose syncs do nothing', async () => {
     let found = 0;
@@ -220,5 +220,5 @@ describe(`views when the power goes (seed ${seed})`, () => {
       await log?.close();
     }
     expect(found).toBe(1);
-  }, 60_000);
+  });
 });

@@ -16,7 +16,7 @@ test('a wait for a position that the sink holds returns at once, with the positi
   const { source, get, service } = await waiting();
   source.feed.upsert(customers, { id: '1', name: 'Ada' }).commitConsistent(customers);
   await until(async () => (await service.status()).sinks[0]?.seq === 1);
-  const answer = await get('/api/v1/wait?sink=search&position=0/8&timeout=10s');
+  const answer = await get('/api/v1/wait?sink=search&position=0/8&timeout=60s');
   expect(answer.status).toBe(200);
   expect(await answer.json()).toEqual({ sink: 'search', position: '0/10', waited_ms: expect.any(Number) });
 });
@@ -24,7 +24,7 @@ test('a wait for a position that the sink holds returns at once, with the positi
 test('a wait for now covers what was committed before it', async () => {
   const { source, get, service } = await waiting();
   source.feed.upsert(customers, { id: '1', name: 'Ada' }).commitConsistent(customers);
-  const answer = await get('/api/v1/wait?sink=search&position=now&timeout=10s');
+  const answer = await get('/api/v1/wait?sink=search&position=now&timeout=60s');
   expect(answer.status).toBe(200);
   expect((await service.status()).sinks[0]?.seq).toBe(1);
 });
@@ -37,7 +37,7 @@ test('a wait ends when the position arrives, not at its timeout', async () => {
     isDone = true;
     return response;
   });
-  await until(async () => (await get('/api/v1/wait?sink=search&position=0/10&timeout=10s')).status === 200);
+  await until(async () => (await get('/api/v1/wait?sink=search&position=0/10&timeout=60s')).status === 200);
   // The nudge of the wait may move the source on; before that, nothing may be promised.
   if (!isDone) source.feed.upsert(customers, { id: '2', name: 'Bob' }).commit();
   expect((await answer).status).toBe(200);
@@ -50,8 +50,8 @@ test('a position behind the header of a page that nothing has been written to is
   source.idleAt = '0/4000';
   let position = '';
   while (position !== '0/4000') position = source.feed.mark();
-  expect((await get('/api/v1/wait?sink=search&position=0/4018&timeout=10s')).status).toBe(200);
-  expect((await get('/api/v1/wait?sink=search&position=0/4028&timeout=10s')).status).toBe(200);
+  expect((await get('/api/v1/wait?sink=search&position=0/4018&timeout=60s')).status).toBe(200);
+  expect((await get('/api/v1/wait?sink=search&position=0/4028&timeout=60s')).status).toBe(200);
   expect((await get('/api/v1/wait?sink=search&position=0/4020&timeout=200ms')).status).toBe(408);
 });
 
@@ -88,7 +88,7 @@ test('a wait on a failed sink answers 409 with its reason', async () => {
   const { service, get } = await waiting();
   const error = new TidemarkError('SINK_FAILED', 'the target is gone', { hint: 'Bring it back.' });
   service.pipeline.onEvent({ type: 'sink.failed', sink: 'search', error });
-  const answer = await get('/api/v1/wait?sink=search&position=0/10&timeout=10s');
+  const answer = await get('/api/v1/wait?sink=search&position=0/10&timeout=60s');
   expect(answer.status).toBe(409);
   expect(await answer.json()).toEqual({
     error: { code: 'SINK_FAILED', message: "sink 'search' is failing: the target is gone", hint: 'Bring it back.' },
@@ -98,7 +98,7 @@ test('a wait on a failed sink answers 409 with its reason', async () => {
 test('a wait on a source that has failed for good answers 409 instead of waiting', async () => {
   const { source, get } = await waiting();
   source.fail(new TidemarkError('SLOT_LOST', 'the slot is gone'));
-  const answer = await get('/api/v1/wait?sink=search&position=now&timeout=10s');
+  const answer = await get('/api/v1/wait?sink=search&position=now&timeout=60s');
   expect(answer.status).toBe(409);
   expect(((await answer.json()) as { error: { code: string } }).error.code).toBe('SLOT_LOST');
 });

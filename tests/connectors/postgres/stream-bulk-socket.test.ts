@@ -66,7 +66,7 @@ describePostgres('a connection that reads into its own buffers', (database) => {
           before = socket.bytesRead;
           return still;
         },
-        { interval: 100, timeout: 10_000 },
+        { interval: 100, timeout: 60_000 },
       )
       .toBe(true);
     expect(before).toBeLessThan(2 * 1024 * 1024);
