@@ -70,7 +70,10 @@ describeSearch('verify of a sink on OpenSearch', { engine: 'opensearch' }, (sear
           { id: 2_100 + index, name: 'wrong' },
         ]).flat();
         const body = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
-        expect((await search.request('POST', '/customers/_bulk?refresh=true', body)).body.errors).toBe(false);
+        // The alias is for readers alone.
+        const [index] = Object.keys((await search.request('GET', '/_alias/customers')).body);
+        const written = await search.request('POST', `/${index}/_bulk?refresh=true`, body);
+        expect(written.body.errors, written.text).toBe(false);
         const found = await verified.verify('docs', true);
         expect(found).toMatchObject({ counts: { missing: 100, extra: 0, different: 100 }, repaired: 200 });
         expect(found.missing[0]).toBe('2000');
