@@ -8,6 +8,10 @@ import type { SinkEntry } from './sink-entry.ts';
 
 /** Rows as verify compares them: of JSON the text itself, of a hash its fields and values in the fields' order. */
 
+/** Rows that are asked for at first, and how large replies should be: rows may be of any size. */
+const firstRows = 100;
+const replyBytes = 1024 * 1024;
+
 /** What the database holds under the sink's keys. */
 export async function* documentsOf(
   connection: RedisConnection,
@@ -15,8 +19,16 @@ export async function* documentsOf(
 ): AsyncGenerator<readonly SinkDocument[]> {
   if (entry.shape === null) return;
   const isJson = entry.options.format === 'json';
+  let step = firstRows;
   for await (const keys of keysOf(connection, entry.form)) {
-    yield isJson ? await strings(connection, keys) : await hashes(connection, keys);
+    for (let from = 0; from < keys.length;) {
+      const some = keys.slice(from, from + step);
+      from += some.length;
+      const found = isJson ? await strings(connection, some) : await hashes(connection, some);
+      yield found;
+      const bytes = found.reduce((sum, { text }) => sum + text.length, 1);
+      step = Math.max(1, Math.min(2 * some.length, Math.floor((some.length * replyBytes) / bytes)));
+    }
   }
 }
 

@@ -111,7 +111,7 @@ export class RedisSession {
     if (reply === 'FENCED') {
       const message = `Another tidemark has taken over the keys of '${this.#deployment}' in Redis at ${label}`;
       throw new TidemarkError('SINK_FENCED', message, {
-        hint: 'Two services write there under one name: stop one, or give it another `name` or database; then start again.',
+        hint: 'Two services write there under one name: stop one, or give it another `name` or database; then start again. Sinks of one file on one Redis name the same host.',
       });
     }
     if (reply === 'LOST') {

@@ -13,12 +13,15 @@ export class CuttingProxy {
   /** The connection breaks at the write of this number. */
   cutAt = Infinity;
   cutAfter = false;
+  /** Where new connections lead. */
+  target: number;
   /** Called when the connection breaks, before the client hears of it. */
   onCut: () => Promise<void> = async () => undefined;
 
   private constructor(target: number) {
+    this.target = target;
     this.#server = createServer((client) => {
-      const upstream = connect(target, '127.0.0.1');
+      const upstream = connect(this.target, '127.0.0.1');
       this.#sockets.add(client).add(upstream);
       const end = (): void => {
         client.destroy();

@@ -169,6 +169,20 @@ describeRedis('a redis sink that is built anew', {}, (suite) => {
     expect(await client.get('customers:1')).toBe('{"id":1,"age":36}');
   });
 
+  it('catches up beside a sink that is there already, and goes on with it from then on', async () => {
+    const first = redisSink(suite.url, customers);
+    await run(first);
+    await caught();
+    harness.feeder.upsert(customers, { id: '1', name: 'second' }).commit();
+    const added = redisSink(suite.url, customers, { name: 'added', key: 'added:{id}' });
+    await run(first, added);
+    await until('both', async () => (await isLive()) && (await isLive('added')));
+    harness.feeder.upsert(customers, { id: '1', name: 'third' }).delete(customers, { id: '2' }).commit();
+    await caught();
+    await equal();
+    await equal('added:');
+  });
+
   it('takes the table over from another writer, which stops', async () => {
     await run(redisSink(suite.url, customers));
     await caught();
