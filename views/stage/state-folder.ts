@@ -12,7 +12,7 @@ import { MemoryStore } from '../state/memory.ts';
 import type { StateStore } from '../state/port.ts';
 
 /** Raised when state that an older program wrote is not to be read any more. */
-const formatVersion = 2;
+const formatVersion = 3;
 /** 0xbeefc0de, near the beginning of each of its files. */
 const lmdbMagic = Buffer.from([0xde, 0xc0, 0xef, 0xbe]);
 

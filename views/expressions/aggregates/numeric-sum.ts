@@ -15,22 +15,24 @@ import { addProduct } from './linear.ts';
 
 /**
  * The sum of numerics, with the scale that PostgreSQL gives it: the largest among the rows that are there. So that a row taken out can
- * lower it again, rows are summed up by scale, in six slots:
+ * lower it again, rows are summed up by scale, in seven slots:
  *
  *   rows in all · the main scale (that of the first row), −1 without rows · low limb of the sum of its unscaled values · number of its
  *   rows · the others, null for none: `scale:rows:sum` and `NaN:rows`, `Infinity:rows`, `-Infinity:rows`, with blanks between ·
- *   high limb
+ *   middle limb · high limb
  *
- * The main sum is high × 10^15 + low. Both limbs are safe integers of either sign; low is carried into high only when it would not be
- * safe any more. High is a bigint where it does not fit. Columns of type numeric(p,s) have one scale, and a value of up to 30 digits costs
- * two additions of doubles.
+ * The main sum is high × 10^18 + middle × 10^9 + low, each limb of either sign, low and middle within ±10^9. So limbs are small integers of
+ * the machine, for which nothing is allocated; high is a bigint where it does not fit. Columns of type numeric(p,s) have one scale, and a
+ * value of up to 27 digits costs a few additions.
  */
-export const numericSumSlots = 6;
+export const numericSumSlots = 7;
 
-const limb = 1e15;
-const bigLimb = 10n ** 15n;
-const limbDigits = 15;
-const maxSafe = Number.MAX_SAFE_INTEGER;
+const limb = 1_000_000_000;
+const limbDigits = 9;
+const bigLimb = BigInt(limb);
+const bigLimbs = bigLimb * bigLimb;
+/** Beyond this the high limb is a bigint. */
+const highMax = limb;
 
 export function initNumericSum(into: Value[], at: number): void {
   into[at] = 0;
@@ -39,62 +41,95 @@ export function initNumericSum(into: Value[], at: number): void {
   into[at + 3] = 0;
   into[at + 4] = null;
   into[at + 5] = 0;
+  into[at + 6] = 0;
 }
 
-/** What `readLimbs` read last: the low and the high limb, of the value's sign. Variables would be boxed anew each time. */
-const limbs = new Float64Array(2);
+/** What `readLimbs` read last, without its sign: low, middle, high. */
+const limbs = new Int32Array(3);
 
 /**
- * Reads a text of at most 30 digits, `scale` of them after the point, as numeric prints them; false for others, NaN and infinities among
- * them.
+ * Reads a text of at most 27 digits, `scale` of them after the point, as numeric prints them: 1 or −1, its sign. 0 for others, NaN and
+ * infinities among them.
  */
-function readLimbs(text: string, scale: number): boolean {
+function readLimbs(text: string, scale: number): -1 | 0 | 1 {
   const { length } = text;
   const isNegative = text.charCodeAt(0) === 45;
-  const start = isNegative ? 1 : 0;
-  const point = scale === 0 ? length : length - scale - 1;
-  if (length - start > 2 * limbDigits || point < start || scale < 0) return false;
-  // The last 15 digits, and the point where it is among them.
-  const split = length - limbDigits - (scale > 0 && scale < limbDigits ? 1 : 0);
-  let at = start;
+  let at = isNegative ? 1 : 0;
+  const point = scale === 0 ? -1 : length - scale - 1;
+  let left = length - at - (scale === 0 ? 0 : 1);
+  if (left > 3 * limbDigits || left < 1 || scale < 0) return 0;
   let high = 0;
-  for (; at < split; at++) {
+  for (; left > 2 * limbDigits; at++) {
     const digit = text.charCodeAt(at) - 48;
-    if (digit >= 0 && digit <= 9) high = high * 10 + digit;
-    else if (at !== point || digit !== pointDigit) return false;
+    if (digit >= 0 && digit <= 9) {
+      high = high * 10 + digit;
+      left--;
+    } else if (at !== point || digit !== pointDigit) return 0;
+  }
+  let middle = 0;
+  for (; left > limbDigits; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit >= 0 && digit <= 9) {
+      middle = middle * 10 + digit;
+      left--;
+    } else if (at !== point || digit !== pointDigit) return 0;
   }
   let low = 0;
-  for (; at < length; at++) {
+  for (; left > 0; at++) {
     const digit = text.charCodeAt(at) - 48;
-    if (digit >= 0 && digit <= 9) low = low * 10 + digit;
-    else if (at !== point || digit !== pointDigit) return false;
+    if (digit >= 0 && digit <= 9) {
+      low = low * 10 + digit;
+      left--;
+    } else if (at !== point || digit !== pointDigit) return 0;
   }
-  // No point where it has to be: a number of another scale.
-  if (point < length && text.charCodeAt(point) !== 46) return false;
-  limbs[0] = isNegative ? -low : low;
-  limbs[1] = isNegative ? -high : high;
-  return true;
+  // A point elsewhere, or none where one has to be: a number of another scale.
+  if (at !== length) return 0;
+  limbs[0] = low;
+  limbs[1] = middle;
+  limbs[2] = high;
+  return isNegative ? -1 : 1;
 }
 
 /** '.' − '0' */
 const pointDigit = -2;
 
 export function addNumericText(state: Value[], at: number, text: string, weight: number): void {
-  if ((weight === 1 || weight === -1) && readLimbs(text, state[at + 1] as number)) {
-    const high = state[at + 5];
-    const rows = (state[at] as number) + weight;
-    let nextLow = (state[at + 2] as number) + (limbs[0] as number) * weight;
-    let nextHigh = typeof high === 'number' ? high + (limbs[1] as number) * weight : NaN;
-    if (nextLow > maxSafe - limb || nextLow < limb - maxSafe) {
-      const carry = Math.trunc(nextLow / limb);
-      nextLow -= carry * limb;
-      nextHigh += carry;
+  const sign = weight === 1 || weight === -1 ? readLimbs(text, state[at + 1] as number) : 0;
+  const rows = (state[at] as number) + weight;
+  const held = state[at + 6];
+  if (sign !== 0 && rows !== 0 && typeof held === 'number') {
+    let low = state[at + 2] as number;
+    let middle = state[at + 5] as number;
+    let high = held;
+    if (sign === weight) {
+      low += limbs[0] as number;
+      middle += limbs[1] as number;
+      high += limbs[2] as number;
+    } else {
+      low -= limbs[0] as number;
+      middle -= limbs[1] as number;
+      high -= limbs[2] as number;
     }
-    if (rows !== 0 && nextHigh <= maxSafe && nextHigh >= -maxSafe) {
+    if (low >= limb) {
+      low -= limb;
+      middle++;
+    } else if (low <= -limb) {
+      low += limb;
+      middle--;
+    }
+    if (middle >= limb) {
+      middle -= limb;
+      high++;
+    } else if (middle <= -limb) {
+      middle += limb;
+      high--;
+    }
+    if (high <= highMax && high >= -highMax) {
       state[at] = rows;
-      state[at + 2] = nextLow;
+      state[at + 2] = low;
       state[at + 3] = (state[at + 3] as number) + weight;
-      state[at + 5] = nextHigh;
+      state[at + 5] = middle;
+      state[at + 6] = high;
       return;
     }
   }
@@ -104,14 +139,26 @@ export function addNumericText(state: Value[], at: number, text: string, weight:
 /** The main sum as one integer. */
 function mainSum(state: readonly Value[], at: number): number | bigint {
   const low = state[at + 2] as number;
-  const high = state[at + 5] as number | bigint;
-  return high === 0 ? low : integer(BigInt(high) * bigLimb + BigInt(low));
+  const middle = state[at + 5] as number;
+  const high = state[at + 6] as number | bigint;
+  if (high === 0) {
+    const sum = middle * limb + low;
+    if (Number.isSafeInteger(sum)) return sum;
+  }
+  return integer(BigInt(high) * bigLimbs + BigInt(middle) * bigLimb + BigInt(low));
 }
 
 function setMainSum(state: Value[], at: number, sum: number | bigint): void {
-  const isSmall = typeof sum === 'number' && sum <= maxSafe - limb && sum >= limb - maxSafe;
-  state[at + 2] = isSmall ? sum : Number(BigInt(sum) % bigLimb);
-  state[at + 5] = isSmall ? 0 : integer(BigInt(sum) / bigLimb);
+  if (typeof sum === 'number') {
+    // Not −0.
+    state[at + 2] = (sum % limb) + 0;
+    state[at + 5] = Math.trunc(sum / limb) + 0;
+    state[at + 6] = 0;
+    return;
+  }
+  state[at + 2] = Number(sum % bigLimb);
+  state[at + 5] = Number((sum / bigLimb) % bigLimb);
+  state[at + 6] = integer(sum / bigLimbs);
 }
 
 export function addNumericValue(state: Value[], at: number, value: Numeric, weight: number): void {
@@ -181,21 +228,25 @@ export function numericSum(state: readonly Value[], at: number): Numeric {
 
 /** The sum of one row or more as a text, from the limbs where they are enough. */
 export function numericSumText(state: readonly Value[], at: number): string {
-  const held = state[at + 5] as number | bigint;
-  if (state[at + 4] !== null || typeof held !== 'number' || held === 0) return formatNumeric(numericSum(state, at));
-  const carry = Math.trunc((state[at + 2] as number) / limb);
-  let high = held + carry;
-  let low = (state[at + 2] as number) - carry * limb;
-  if (high > 0 && low < 0) {
-    high--;
-    low += limb;
-  } else if (high < 0 && low > 0) {
-    high++;
-    low -= limb;
+  let high = state[at + 6] as number | bigint;
+  if (state[at + 4] !== null || typeof high !== 'number') return formatNumeric(numericSum(state, at));
+  let middle = state[at + 5] as number;
+  let low = state[at + 2] as number;
+  const isNegative = (high || middle || low) < 0;
+  // Limbs of one sign, by what the one above has to give.
+  const unit = isNegative ? -1 : 1;
+  if (low * unit < 0) {
+    low += limb * unit;
+    middle -= unit;
   }
-  if (high === 0 || !Number.isSafeInteger(high)) return formatNumeric(numericSum(state, at));
-  const digits = `${Math.abs(high)}${String(Math.abs(low)).padStart(limbDigits, '0')}`;
+  if (middle * unit < 0) {
+    middle += limb * unit;
+    high -= unit;
+  }
+  let digits = String(Math.abs(low));
+  if (middle !== 0 || high !== 0) digits = `${Math.abs(middle)}${digits.padStart(limbDigits, '0')}`;
+  if (high !== 0) digits = `${Math.abs(high)}${digits.padStart(2 * limbDigits, '0')}`;
   const scale = state[at + 1] as number;
   const text = scale === 0 ? digits : withPoint(digits, scale);
-  return high < 0 ? `-${text}` : text;
+  return isNegative ? `-${text}` : text;
 }
