@@ -43,6 +43,9 @@ const failed = 2;
  *
  *   number of rows · notShown, shown or failed · accumulators of the linear calls · the row that was output last
  *
+ * What a call makes of all rows of a group (a document) is not kept in the record, where it is null, but made again of the rows as they
+ * were, before a step changes them.
+ *
  * All rows of a step are added first; then each group that was touched is rendered once and compared with its last output. A group
  * whose result cannot be computed is rejected, with its key, and absent until it can. It then keeps the reason in place of its
  * results.
@@ -57,6 +60,10 @@ export class Aggregate implements Operator {
   readonly #slots: readonly number[];
   readonly #distinct: readonly { readonly call: LinearCall; readonly distinct: DistinctRows; readonly slot: number }[];
   readonly #isPlain: boolean;
+  /** Calls whose results are not kept, and where they stand in a record during a step. */
+  readonly #made: readonly { readonly call: CollectedCall; readonly at: number }[];
+  /** A record is nothing but its count, its state, and keys that stay. */
+  readonly #isCountOnly: boolean;
   /** Where the last output begins in a record. */
   readonly #outputAt: number;
   readonly #newRecord: readonly Value[];
@@ -96,6 +103,10 @@ export class Aggregate implements Operator {
         : [],
     );
     const { collections, keyRows, evaluate } = options;
+    this.#made = options.calls.flatMap((call, index) =>
+      call.kind === 'collected' && call.fn.first === null ? [{ call, at: next + options.keyCount + index }] : [],
+    );
+    this.#isCountOnly = this.#made.length === options.calls.length && keyRows === null;
     this.#isPlain = collections.length === 0 && this.#distinct.length === 0 && keyRows === null;
     this.#accumulateAll = this.#isPlain && evaluate === null ? all : null;
   }
@@ -103,17 +114,18 @@ export class Aggregate implements Operator {
   step(inputs: readonly Delta[], context: StepContext): Delta {
     const input = inputs[0] ?? emptyDelta;
     const touched = new Touched();
-    if (this.#options.keyCount === 0) touched.add(0, this.#record(0, []));
+    if (this.#options.keyCount === 0) this.#touch(0, [], touched);
     if (this.#accumulateAll !== null && input.length > listedMax) {
-      const find = (key: StateKey, row: Row): Value[] => touched.add(key, this.#record(key, row));
+      const find = (key: StateKey, row: Row): Value[] => touched.add(key, this.#record(key, row), false);
       this.#accumulateAll(input.rows, input.weights, touched.asMap(), find);
     } else {
       this.#accumulateEach(input, touched, context);
     }
     const output = new Delta();
-    const { keys, records } = touched;
+    const { keys, records, counts } = touched;
     for (let index = 0; index < keys.length; index++) {
-      this.#finish(keys[index] as StateKey, records[index] as Value[], output, context);
+      const count = counts.length === 0 ? -1 : (counts[index] as number);
+      this.#finish(keys[index] as StateKey, records[index] as Value[], count, output, context);
     }
     return output;
   }
@@ -135,7 +147,7 @@ export class Aggregate implements Operator {
         context.reject(name, row, weight, error);
         continue;
       }
-      const record = touched.get(key) ?? touched.add(key, this.#record(key, row));
+      const record = touched.get(key) ?? this.#touch(key, row, touched);
       accumulate(record, source, weight);
       if (!this.#isPlain) this.#collect(key, record, row, source, weight);
     }
@@ -151,6 +163,19 @@ export class Aggregate implements Operator {
     return record;
   }
 
+  /** Takes a group up; a record that was shown gets what is not kept there. */
+  #touch(key: StateKey, row: Row, touched: Touched): Value[] {
+    const record = this.#record(key, row);
+    if (record[1] === shown) for (const { call, at } of this.#made) record[at] = render(call, key);
+    return touched.add(key, record, this.#isCountOnly);
+  }
+
+  /** Keeps a record that is shown, without what can be made again. */
+  #set(key: StateKey, record: Value[], isSame: boolean): void {
+    for (const { at } of this.#made) record[at] = null;
+    if (!isSame) this.#options.records.set(key, record);
+  }
+
   #collect(key: StateKey, record: Value[], row: Row, source: Row, weight: number): void {
     const { collections, keyRows, keyRow } = this.#options;
     for (const collection of collections) collect(collection, key, source, weight);
@@ -160,8 +185,8 @@ export class Aggregate implements Operator {
     if (keyRows !== null) keyRows.add(key, keyRow(row), weight);
   }
 
-  /** Renders the group and outputs what changed. */
-  #finish(key: StateKey, record: Value[], output: Delta, context: StepContext): void {
+  /** Renders the group and outputs what changed. `count`: of its rows before, where the record tells nothing else; −1 where it does. */
+  #finish(key: StateKey, record: Value[], count: number, output: Delta, context: StepContext): void {
     const { records, keyCount } = this.#options;
     if (record[0] === 0 && keyCount > 0) {
       if (record[1] === shown) output.push(this.#lastOutput(record), -1);
@@ -177,9 +202,10 @@ export class Aggregate implements Operator {
       return;
     }
     const keys = this.#keys(key);
+    const isSame = record[1] === shown && record[0] === count;
     if (record[1] === shown) {
       if (!this.#differs(record, keys)) {
-        records.set(key, record);
+        this.#set(key, record, isSame);
         return;
       }
       output.push(this.#lastOutput(record), -1);
@@ -189,7 +215,7 @@ export class Aggregate implements Operator {
     this.#keep(record, keys);
     record[1] = shown;
     output.push(this.#lastOutput(record), 1);
-    records.set(key, record);
+    this.#set(key, record, isSame);
   }
 
   #render(key: StateKey, record: readonly Value[]): void {
@@ -246,6 +272,7 @@ export class Aggregate implements Operator {
     if (record[1] === failed) this.#rejectLast(record, context);
     const keys = this.#keys(key);
     this.#keep(record, keys);
+    for (const { at } of this.#made) record[at] = null;
     record[1] = failed;
     record[this.#outputAt + keyCount] = reason;
     context.reject(name, this.#lastOutput(record).slice(0, keyCount), 1, error);
@@ -268,6 +295,8 @@ const listedMax = 4;
 class Touched {
   keys: readonly StateKey[] = [];
   records: readonly Value[][] = [];
+  /** Numbers of rows before the step, where they are wanted. */
+  readonly counts: number[] = [];
   #map: Map<StateKey, Value[]> | null = null;
 
   /** The same by key, which is to be kept from here on. */
@@ -284,7 +313,8 @@ class Touched {
     return undefined;
   }
 
-  add(key: StateKey, record: Value[]): Value[] {
+  add(key: StateKey, record: Value[], withCount: boolean): Value[] {
+    if (withCount) this.counts.push(record[0] as number);
     if (this.keys.length === 0) {
       this.keys = [key];
       this.records = [record];
