@@ -8,15 +8,19 @@ import type { Operator, StepContext } from './operator.ts';
 export class MapRows implements Operator {
   readonly #name: string;
   readonly #condition: ((row: Row) => boolean) | null;
+  readonly #firstRefused: ((rows: readonly Row[], from: number) => number) | null;
   readonly #compute: ((row: Row) => Row) | null;
 
   constructor(options: {
     readonly name: string;
     readonly condition: ((row: Row) => boolean) | null;
+    /** `condition` over rows in a row (compileFilter), where there is nothing to compute. */
+    readonly firstRefused?: (rows: readonly Row[], from: number) => number;
     readonly compute: ((row: Row) => Row) | null;
   }) {
     this.#name = options.name;
     this.#condition = options.condition;
+    this.#firstRefused = options.firstRefused ?? null;
     this.#compute = options.compute;
   }
 
@@ -25,9 +29,11 @@ export class MapRows implements Operator {
     const { rows, weights } = input;
     const condition = this.#condition;
     const compute = this.#compute;
+    const passed = this.#passed(rows);
+    if (passed === rows.length) return input;
     // As long as every row passes as it is, the input is the output.
     let output = compute === null ? null : new Delta();
-    for (let index = 0; index < rows.length; index++) {
+    for (let index = passed; index < rows.length; index++) {
       const row = rows[index] as Row;
       const weight = weights[index] as number;
       try {
@@ -44,5 +50,16 @@ export class MapRows implements Operator {
       }
     }
     return output ?? input;
+  }
+
+  /** So many rows from the first one on are accepted as they are. */
+  #passed(rows: readonly Row[]): number {
+    if (this.#firstRefused === null) return 0;
+    try {
+      return this.#firstRefused(rows, 0);
+    } catch (error) {
+      if (!(error instanceof RowError)) throw error;
+      return 0;
+    }
   }
 }

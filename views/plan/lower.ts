@@ -2,7 +2,7 @@ import { present } from '../../base/assert.ts';
 import { TidemarkError } from '../../base/errors.ts';
 import { Engine } from '../engine.ts';
 import type { EngineInputNode, GraphNode } from '../engine.ts';
-import { compilePredicate, compileRow } from '../expressions/compile.ts';
+import { compileFilter, compilePredicate, compileRow } from '../expressions/compile.ts';
 import { Expand } from '../operators/expand.ts';
 import { MapRows } from '../operators/map.ts';
 import { Input, Scan } from '../operators/scan.ts';
@@ -21,7 +21,7 @@ import { keysOf } from './keys.ts';
 import { isUniqueBy } from './lower-unique.ts';
 import { lowerDistinct, lowerSetDifference, lowerTopN } from './lower-window.ts';
 import type { BoundView, ExpandPlan, FilterPlan, Plan, ProjectPlan, ScanPlan, UnionPlan, ValuesPlan } from './plan.ts';
-import { PlanIdentities } from './share.ts';
+import { PlanIdentities, digest, text } from './share.ts';
 import type { ScannedView } from './share.ts';
 
 export interface EngineOptions {
@@ -217,10 +217,19 @@ function markView(node: GraphNode, view: string): void {
   for (const input of node.inputs) markView(input, view);
 }
 
-function filter(plan: FilterPlan, identity: string, input: Lowered, graph: GraphBuilder): Lowered {
-  const name = `map-${identity}`;
-  const operator = new MapRows({ name, condition: compilePredicate(plan.condition, layoutOf(input)), compute: null });
-  const detail = `if ${expressionName(plan.condition, input.columns)}`;
+/** One operator for all that ask the same of the same rows, whatever columns of them they go on with. */
+function filter({ condition }: FilterPlan, identity: string, input: Lowered, graph: GraphBuilder): Lowered {
+  const layout = layoutOf(input);
+  const name = `map-${digest(`${input.node.name}|${text(condition, layout)}`)}`;
+  const known = graph.nodes.find((node) => node.name === name);
+  if (known !== undefined) return { ...input, node: known, identity };
+  const operator = new MapRows({
+    name,
+    condition: compilePredicate(condition, layout),
+    firstRefused: compileFilter(condition, layout),
+    compute: null,
+  });
+  const detail = `if ${expressionName(condition, input.columns)}`;
   return { ...input, node: graph.add(nodeOf(name, 'map', detail, operator, [input.node])), identity };
 }
 
