@@ -52,7 +52,13 @@ export class PublishedRows {
   *differences(into: ChangeWriter): Generator<void> {
     const scratch = this.#scratch;
     const { schemaId } = this.#encoder;
+    const { hasKey } = this.#output;
     for (const [, record] of this.#output.results.entries()) {
+      if (scratch.size === 0) {
+        this.#create(hasKey ? 1 : (record[0] as number), hasKey ? record : record.slice(1), into);
+        yield;
+        continue;
+      }
       const { key, packed, count, row } = this.#packed(record);
       const old = scratch.get(key);
       if (old === undefined) {
