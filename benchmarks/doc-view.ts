@@ -37,7 +37,7 @@ export async function run(options: { scale: number }): Promise<Figure[]> {
     const log = await openEmbeddedLog({ directory: join(directory, 'log'), files: systemFiles, clock: systemClock });
     const load = new DocumentLoad(await log.writer('bench'));
     await load.fill(lineCount);
-    const stage = documentStage(log, join(directory, 'views'));
+    const stage = stageOf(documentSql, ['id'], log, join(directory, 'views'));
     const stopping = new AbortController();
     const filling = new Stopwatch();
     const running = stage.run(stopping.signal);
@@ -64,9 +64,10 @@ export async function run(options: { scale: number }): Promise<Figure[]> {
   });
 }
 
-function documentStage(log: Log, directory: string): Stage {
+/** A stage with one view over the load's tables, its state on disk. */
+export function stageOf(sql: string, key: readonly string[], log: Log, directory: string): Stage {
   const tables = newestTables(log, ['bench']);
-  const { views, failures } = bindAll([{ name: 'docs', sql: documentSql, key: ['id'], state: 'disk' }], tables);
+  const { views, failures } = bindAll([{ name: 'docs', sql, key: [...key], state: 'disk' }], tables);
   for (const error of failures.values()) throw error;
   return createStage({
     views,
@@ -81,7 +82,8 @@ function documentStage(log: Log, directory: string): Stage {
   });
 }
 
-async function until(running: Promise<void>, log: Log, condition: () => boolean): Promise<void> {
+/** Waits for the condition, and then until something has been published. */
+export async function until(running: Promise<void>, log: Log, condition: () => boolean): Promise<void> {
   let failure: unknown = null;
   running.catch((error: unknown) => (failure = error));
   while (!condition()) {

@@ -26,6 +26,8 @@ const goals: Readonly<Record<string, Goal>> = {
   'toybank-renamed-batch-1000': { ratioMin: 0.5, valueMin: 1_000_000 },
   'doc-view-bootstrap': { ratioMin: 0.3 },
   'doc-view-updates': { valueMin: 20_000 },
+  'view-memory': { valueMax: 400 },
+  'view-memory-updates': { valueMax: 400 },
   'pg-stream-catch-up': { ratioMin: 1 },
   'pg-stream-streaming': { ratioMin: 0.8 },
   'pg-snapshot': { ratioMin: 0.5 },
