@@ -1,5 +1,6 @@
 import { TidemarkError } from '../../base/errors.ts';
 import type { Config } from '../../config/config.ts';
+import { differs } from '../../service/verify/answer.ts';
 import type { VerifyAnswer } from '../../service/verify/answer.ts';
 import type { VerifyProgress } from '../../service/verify/verify.ts';
 import { createLogger, wantsColour } from '../../telemetry/logger.ts';
@@ -41,11 +42,6 @@ export async function verifyCommand(options: VerifyOptions, context: CommandCont
 /** Keys that a target keeps as JSON are objects in it. */
 type Answer = Omit<VerifyAnswer, 'missing' | 'extra' | 'different'> &
   Readonly<Record<'missing' | 'extra' | 'different', readonly unknown[]>>;
-
-function differs({ counts, repaired, tables }: Answer): boolean {
-  const inTables = tables.some(({ missing, extra, different }) => missing + extra + different > 0);
-  return inTables || counts.missing + counts.extra + counts.different > repaired;
-}
 
 function checkSink(sink: string, config: Config): void {
   const names = config.sinks.map(({ name }) => name);

@@ -51,6 +51,18 @@ test('a sink of a source that cannot be read again is compared with the log, and
   expect(await (await post('search', {})).json()).toMatchObject({ missing: [], different: [] });
 });
 
+test('a row that the sink cannot hold is missing from it, and a repair says that it is refused', async () => {
+  const { post, source, service } = await verifying();
+  source.feed.upsertPacked(customers, { id: '7' }, ['7', Buffer.from([0x61, 0xff])]).commit();
+  await until(async () => (await service.status()).sinks[0]?.dead_letters === 1);
+  expect(await (await post('search')).json()).toMatchObject({ missing: [], different: [{ id: 7 }] });
+  expect(await (await post('search', { repair: true })).json()).toMatchObject({
+    different: [{ id: 7 }],
+    repaired: 0,
+    notes: [expect.any(String), expect.stringContaining('refuses 1 of these rows')],
+  });
+});
+
 test('progress and answer come by lines where lines are asked for, and an error as the last of them', async () => {
   const { post } = await verifying();
   const headers = { accept: 'application/x-ndjson' };

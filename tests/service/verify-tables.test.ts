@@ -95,7 +95,7 @@ describePostgres('verify of tables', (database) => {
     expect(verified.rows('SELECT title FROM plain WHERE id IN (5, 6) ORDER BY id')).toEqual([['new'], ['name 6']]);
     await expect(verified.verify('feed')).rejects.toMatchObject({ code: 'SINK_UNREADABLE' });
     await expect(verified.verify('nothing')).rejects.toMatchObject({ code: 'SINK_UNKNOWN' });
-  });
+  }, 240_000);
 
   it('counts rows that are alike in a table without a key', async () => {
     const verified = await Verified.start(database, tables, sinks);
@@ -107,7 +107,7 @@ describePostgres('verify of tables', (database) => {
     expect(found).toMatchObject({ counts: { missing: 2, extra: 3, different: 0 }, repaired: 5 });
     expect(found.missing).toEqual(['{"a":5,"b":"b"}']);
     expect(await verified.verify('keyless')).toMatchObject(none);
-  });
+  }, 240_000);
 
   it('says when the log itself differs from the table, and a repair reads the table again', async () => {
     const verified = await Verified.start(database, tables, sinks);
@@ -128,7 +128,7 @@ describePostgres('verify of tables', (database) => {
       [3, 'unseen'],
       [5, 'new'],
     ]);
-  });
+  }, 240_000);
 });
 
 async function publicationOf(database: { query(sql: string): Promise<Record<string, string | null>[]> }) {

@@ -70,7 +70,7 @@ describePostgres('verify of sinks of views', (database) => {
       repaired: 2,
     });
     expect(await verified.verify('spent')).toMatchObject(none);
-  });
+  }, 240_000);
 
   it('raises no false alarm while the tables change, and finds what was changed in the sink', async () => {
     const verified = await Verified.start(database, tables, views);
@@ -84,7 +84,7 @@ describePostgres('verify of sinks of views', (database) => {
     } finally {
       await load.stop();
     }
-  });
+  }, 240_000);
 
   it('compares in two halves what the tables do not determine, and what is made of several sources', async () => {
     const directory = await temporaryDirectory();
@@ -129,5 +129,5 @@ describePostgres('verify of sinks of views', (database) => {
     expect(await verified.verify('noted', true)).toMatchObject({ missing: ['{"id":301}'], repaired: 1 });
     expect(await verified.verify('notes', true)).toMatchObject({ different: ['{"id":302}'], repaired: 1 });
     expect(verified.rows('SELECT note FROM notes ORDER BY id')).toEqual([['good'], ['late']]);
-  });
+  }, 240_000);
 });

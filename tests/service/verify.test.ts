@@ -43,7 +43,7 @@ describePostgres('verify of a table sink', (database) => {
     expect(repaired).toMatchObject({ repaired: 2_002, extra: ['{"id":900719925474099312}'] });
     expect(await verified.verify('local')).toMatchObject({ rows: 20_000, ...equal });
     expect(verified.rows("SELECT count(*) FROM customers_search('customer')")).toEqual([[20_000]]);
-  });
+  }, 240_000);
 });
 
 describePostgres('verify while 500 commits a second go on', (database) => {
