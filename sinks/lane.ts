@@ -184,6 +184,7 @@ export class Lane {
     await this.#target.beginRebuild(sink.name);
     sink.rebuildDue = false;
     sink.building = true;
+    sink.buildingSinceMs = this.#deps.clock.now();
     sink.rebuiltFrom = 0;
     sink.schemaId = 0;
     // Where everything may be seen as it comes, and there is nothing older to keep, the copy is shown from its first row on.
@@ -276,6 +277,12 @@ export class Lane {
     if (!sink.building || sink.rebuilding) return;
     sink.building = false;
     sink.rebuiltFrom = 0;
+    // Every row that there is has been tried: older letters are of rows that are gone, from what was built as well.
+    const older = sink.deadLetters.list().filter(({ atMs }) => atMs < sink.buildingSinceMs);
+    await sink.deadLetters.update(
+      [],
+      older.map(({ row }) => row),
+    );
     if (!sink.wishes.rebuild) return;
     await sink.wishes.change({ rebuild: false });
     this.#deps.report({ type: 'sink.rebuild', sink: sink.name, state: 'done' });

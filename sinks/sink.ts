@@ -69,6 +69,8 @@ export class Sink {
   rebuildDue = false;
   /** A rebuild has begun and is not shown yet. Unlike `rebuilding`, said of copies that are shown from their first row on, too. */
   building = false;
+  /** When that rebuild began, by the clock; 0 for one that was begun before this process. */
+  buildingSinceMs = 0;
   /** Changes that the copy under way was built from. */
   rebuiltFrom = 0;
   /** A rebuilt state is shown from here on: readers have seen this number. */
@@ -142,6 +144,7 @@ export class Sink {
     this.rebuildDue = !usable;
     this.rebuilding = usable && state.rebuilding;
     this.building = this.rebuilding;
+    this.buildingSinceMs = 0;
     this.rebuiltFrom = 0;
     this.schemaId = usable ? state.schemaId : 0;
     this.progress = usable ? cursor : null;

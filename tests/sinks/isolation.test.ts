@@ -143,6 +143,26 @@ test('a log whose sink is down is compacted all the same, and the sink gets the 
   expect(rowsOf(harness).size).toBe(181);
 });
 
+test('a rebuild lets go of dead letters of rows that are gone', async () => {
+  const harness = await begin();
+  const { feeder } = harness;
+  const receiver = await receive();
+  feeder.upsert(orders, { id: '1', customer: 'a' }).upsert(orders, { id: '2', customer: 'b' }).commitConsistent(orders);
+  await feeder.durable();
+  const groups = harness.run([hook(receiver)]);
+  await caughtUp(groups, 1);
+  receiver.behave = () => ({ status: 422, body: 'no' });
+  feeder.delete(orders, { id: '1', customer: 'a' }).upsert(orders, { id: '2', customer: 'c' }).commit();
+  await feeder.durable();
+  await caughtUp(groups, 2);
+  expect(statusOf(groups, 'hook').deadLetters).toBe(2);
+  receiver.behave = () => ok;
+  await groups[0]?.rebuild('hook');
+  await until('it is rebuilt', () => statusOf(groups, 'hook').rebuild === null);
+  expect(statusOf(groups, 'hook').deadLetters).toBe(0);
+  expect(receiver.bodies.at(-1)).toMatchObject({ snapshot: true, changes: [{ doc: { id: 2, customer: 'c' } }] });
+});
+
 test('rows and deletes that an endpoint refused are sent again under other keys', async () => {
   const harness = await begin();
   const { feeder } = harness;
