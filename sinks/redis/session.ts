@@ -39,7 +39,7 @@ export interface RecordChange {
 }
 
 /** Keys of one call: few enough for a Lua stack, and for the server to be free again in a few milliseconds. */
-const movedRows = 500;
+const movedRows = 1_000;
 const sweptKeys = 1_000;
 
 /**

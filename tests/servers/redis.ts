@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { freePort, removeDirectory, spawnServer, tailOf, temporaryDirectory, until, watchOver } from './process.ts';
@@ -25,7 +25,7 @@ export const redis: ServerKind<RedisOptions, RedisServer> = {
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const found = findRedis();
   if (!found.found) throw new Error(found.reason);
-  const server = new RedisServer(options, found.directory, await freePort());
+  const server = new RedisServer(options, found, await freePort());
   try {
     await server.start();
   } catch (error) {
@@ -75,7 +75,7 @@ export class RedisServer implements RunningServer {
   readonly #watch: { release(): void };
   #process: ChildProcess | null = null;
 
-  constructor(options: RedisOptions, program: string, port: number) {
+  constructor(options: RedisOptions, { directory: program, version }: Found & { found: true }, port: number) {
     this.#program = program;
     this.port = port;
     this.directory = temporaryDirectory('redis', {});
@@ -88,9 +88,8 @@ export class RedisServer implements RunningServer {
       'save ""',
       `appendonly ${appends ? 'yes' : 'no'}`,
       `appendfsync ${options.persistence === 'always' ? 'always' : 'everysec'}`,
-      // The folder in the command line is how its process is recognised.
-      'set-proc-title no',
-      'enable-debug-command yes',
+      // The folder in the command line is how its process is recognised; servers before 6.2 keep theirs or do not.
+      ...(Number.parseFloat(version) >= 6.2 ? ['set-proc-title no'] : []),
       ...(options.settings ?? []),
     ];
     writeFileSync(this.#configFile, lines.map((line) => `${line}\n`).join(''));
@@ -158,10 +157,6 @@ export class RedisServer implements RunningServer {
     await this.kill();
     removeDirectory(this.directory);
     this.#watch.release();
-  }
-
-  logText(): string {
-    return readFileSync(join(this.directory, 'log'), 'utf8');
   }
 
   /** It takes commands, with a password or without, and has read its file. */
