@@ -146,10 +146,13 @@ class Pipe {
 
   #tellProblems(): void {
     const { rejections, violations } = this.#engine;
-    for (const { operator, weight, error } of rejections) {
+    for (const { row, weight, error } of rejections) {
       this.rejected += weight;
       if (weight > 0) {
-        this.#ports.reject(`line ${this.#lines.number}: ${error.message} (${operator}); the row is left out`);
+        const shown = JSON.stringify(row, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+        this.#ports.reject(
+          `line ${this.#lines.number}: ${error.message}, for ${shown.slice(0, 200)}; the row is left out`,
+        );
       }
     }
     const violation = violations.find(({ weight }) => weight > 0);

@@ -201,8 +201,29 @@ describe('tidemark pipe', () => {
     const args = ['--table', 't(id int, a int)', '--sql', 'SELECT id, 10 / a AS q FROM t', '--final'];
     const { code, stdout, stderr } = await pipe(args, '{"id":1,"a":5}\n{"id":2,"a":0}\n{"id":3,"a":2}\n');
     expect(stdout).toBe('{"id":1,"q":2}\n{"id":3,"q":5}\n');
-    expect(stderr).toContain('line 2: division by zero');
+    expect(stderr).toContain('line 2: division by zero, for [2,0]; the row is left out\n');
     expect(code).toBe(1);
+  });
+
+  it('leaves out the row for which a scalar subquery gives two, and shows it again when it gives one', async () => {
+    const tables = ['--table', 't(id int PRIMARY KEY)', '--table', 'u(id int PRIMARY KEY, t int)'];
+    const lines = [
+      '{"table":"t","row":{"id":1}}',
+      '{"table":"t","row":{"id":2}}',
+      '{"table":"u","row":{"id":7,"t":1}}',
+      '{"table":"u","row":{"id":8,"t":1}}',
+    ];
+    const args = [
+      ...tables,
+      '--sql',
+      'SELECT id, (SELECT u.id FROM u WHERE u.t = t.id) AS u FROM t ORDER BY id',
+      '--final',
+    ];
+    const two = await pipe(args, lines.join('\n'));
+    expect(two).toMatchObject({ code: 1, stdout: '{"id":2,"u":null}\n' });
+    expect(two.stderr).toContain('line 4: more than one row returned by a subquery used as an expression');
+    const one = await pipe(args, [...lines, '{"table":"u","op":"d","row":{"id":7}}'].join('\n'));
+    expect(one).toMatchObject({ code: 0, stdout: '{"id":1,"u":8}\n{"id":2,"u":null}\n' });
   });
 
   it('says what is wrong with a table or a query, and exits 2', async () => {

@@ -132,9 +132,9 @@ export class Stepper {
 
   /** Counts rows that were left out, or are not any more. */
   noteRejections(rejections: readonly Rejection[]): void {
-    for (const { views, operator, row, weight, error } of rejections) {
+    for (const { views, row, weight, error } of rejections) {
       const shown = JSON.stringify(row, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
-      this.#countRejection(views, weight, `${operator}: ${shown}`, error.message);
+      this.#countRejection(views, weight, shown, error.message);
     }
   }
 
