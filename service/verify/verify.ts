@@ -1,6 +1,7 @@
 import { present } from '../../base/assert.ts';
 import { TidemarkError, isTidemarkError } from '../../base/errors.ts';
 import type { Log } from '../../model/log.ts';
+import type { Table } from '../../model/table.ts';
 import type { Target } from '../../sinks/port.ts';
 import type { Sink } from '../../sinks/sink.ts';
 import type { Pipeline } from '../pipeline.ts';
@@ -9,7 +10,7 @@ import { waitForSink } from '../wait.ts';
 import { Tally } from './answer.ts';
 import type { TableAnswer, VerifyAnswer } from './answer.ts';
 import { Comparison } from './compare.ts';
-import type { ComparisonProgress, Difference, Sides } from './compare.ts';
+import type { ComparisonProgress, Difference, DifferenceKind, Sides } from './compare.ts';
 import { Documents } from './documents.ts';
 import { compareTables } from './log-tables.ts';
 import { Repairer } from './repair.ts';
@@ -61,8 +62,8 @@ class Verification {
   readonly #notes: string[] = [];
   #repaired = 0;
   #orderOnly = 0;
-  /** Rows that are not there, of a sink whose rows expire. */
-  #expired = 0;
+  /** Rows that are not there, of a sink whose rows expire; or in the sink alone, of a stream. */
+  #byDesign = 0;
   /** Rows in which the log differs from the source. */
   #logDiffers = 0;
 
@@ -129,7 +130,7 @@ class Verification {
     for await (const found of comparison.differences()) await this.#take(found, comparison, against, query);
     if (this.#request.repair && this.#logDiffers > 0) await this.#readAgain(sides);
     if (this.#logDiffers > 0) this.#notes.push(this.#aboutLog());
-    if (this.#expired > 0) this.#notes.push(`${this.#expired} rows are not there, and count as expired (ttl)`);
+    if (this.#byDesign > 0) this.#notes.push(this.#aboutByDesign());
     if (this.#repairer.rejected > 0) {
       this.#notes.push(
         `the sink refuses ${this.#repairer.rejected} of these rows; 'tidemark dead-letters' has its reasons`,
@@ -167,8 +168,8 @@ class Verification {
     const isReal = (difference: Difference): boolean => !anyOrder || !isOrderAlone(difference, logged);
     const inOrder = found.filter(isReal);
     this.#orderOnly += found.length - inOrder.length;
-    const real = this.#expires ? inOrder.filter(({ kind }) => kind !== 'missing') : inOrder;
-    this.#expired += inOrder.length - real.length;
+    const real = inOrder.filter(({ kind }) => !this.#isByDesign(kind));
+    this.#byDesign += rowsIn(inOrder) - rowsIn(real);
     this.#tally.add(real);
     const isStrange = (difference: Difference): boolean =>
       this.#compared.isKeyless ? !isLogged(difference, logged) : !isAsExpected(difference, logged, anyOrder);
@@ -189,7 +190,7 @@ class Verification {
   async #readAgain(sides: Sides): Promise<void> {
     const { sources } = this.#pipeline.sink(this.#sink.name);
     const source = sources[0];
-    if (this.#view !== null || source === undefined) return;
+    if (!this.#canReadAgain || source === undefined) return;
     await source.snapshot(this.#sink.topic);
     await this.#reached('now');
     const after = new Comparison(sides, this.#request.signal, (progress) => this.#progress(progress));
@@ -198,10 +199,31 @@ class Verification {
     this.#repaired += Math.max(0, this.#logDiffers - left);
   }
 
-  /** Rows of the sink go by themselves. */
+  /** Rows of some Redis sinks expire, and a stream keeps what its table has deleted. */
+  #isByDesign(kind: DifferenceKind): boolean {
+    if (kind === 'missing') return this.#expires;
+    return kind === 'extra' && this.#table?.kind === 'stream';
+  }
+
   get #expires(): boolean {
     const { options } = this.#sink;
     return options.type === 'redis' && options.ttlMs !== null;
+  }
+
+  /** The newest version of the sink's table. */
+  get #table(): Table | undefined {
+    return this.#pipeline.log.table(this.#sink.newestSchemaId());
+  }
+
+  #aboutByDesign(): string {
+    return this.#expires
+      ? `${this.#byDesign} rows are not there, and count as expired (ttl)`
+      : `${this.#byDesign} rows are in the sink alone: a stream keeps what its table has deleted`;
+  }
+
+  /** What is read of a table without a key would be added to what is there. */
+  get #canReadAgain(): boolean {
+    return this.#view === null && !this.#compared.isKeyless;
   }
 
   #aboutLog(): string {
@@ -209,6 +231,7 @@ class Verification {
     if (this.#view !== null) {
       return `${rows}: repairing the sink is not enough; run 'tidemark snapshot --table' for each table of view ${this.#view}`;
     }
+    if (!this.#canReadAgain) return `${rows}, and its rows have no key by which a new reading could replace them`;
     if (this.#request.repair) return `${rows}: the table was read again`;
     return `${rows}: repairing the sink alone is not enough; run 'tidemark snapshot --table ${this.#sink.topic}', or verify with --repair, which does`;
   }
