@@ -2,8 +2,11 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isTidemarkError, messageOf } from '../../../base/errors.ts';
-import type { Engine } from '../../../views/engine.ts';
+import { systemFiles } from '../../../base/files.ts';
+import type { Engine, Rejection } from '../../../views/engine.ts';
 import { textOf, valueOf } from '../../../views/expressions/text.ts';
+import { Build } from '../../../views/operators/build.ts';
+import { consolidate } from '../../../views/operators/consolidate.ts';
 import type { BoundView } from '../../../views/plan/plan.ts';
 import { buildEngine } from '../../../views/plan/lower.ts';
 import { bindView } from '../../../views/sql/bind.ts';
@@ -12,6 +15,7 @@ import type { Relation } from '../../../views/sql/catalog.ts';
 import { MemoryStore } from '../../../views/state/memory.ts';
 import { DiskStore } from '../../../views/state/disk.ts';
 import type { StateStore } from '../../../views/state/port.ts';
+import { SortSpace } from '../../../views/state/sorter.ts';
 import { typeName } from '../../../views/type.ts';
 import { Delta } from '../../../views/delta.ts';
 import { removeDirectory } from '../../servers/process.ts';
@@ -31,6 +35,8 @@ export interface Mode {
   readonly store: 'memory' | 'disk';
   /** Transactions per step. */
   readonly batch: number;
+  /** So many transactions are there when the state is built, at once; 0 when absent. */
+  readonly built?: number;
 }
 
 export interface Failure {
@@ -102,6 +108,13 @@ export async function runEngine(test: Case, answers: Answers, { views }: Binding
   try {
     let engine = buildEngine(views, store);
     const run = new Run(test, answers, views, mode);
+    const built = Math.min(mode.built ?? 0, answers.transactions.length);
+    if (built > 0) {
+      after = built;
+      const failure = await run.build(engine, store, answers.transactions.slice(0, built), built);
+      if (failure !== null) return failure;
+      store.commit(String(after));
+    }
     while (after < answers.transactions.length) {
       const batch = answers.transactions.slice(after, after + mode.batch);
       after += batch.length;
@@ -145,7 +158,42 @@ class Run {
       const repeated = this.#apply(name, delta);
       if (repeated !== null) return this.#failure('unconsolidated', name, after, repeated);
     }
-    for (const { views, error, operator } of engine.rejections) {
+    return this.#judge(engine.rejections, after);
+  }
+
+  /** Builds the state of what is there after some transactions, in parts as small as can be. */
+  async build(
+    engine: Engine,
+    store: StateStore,
+    batch: readonly AppliedTransaction[],
+    after: number,
+  ): Promise<Failure | null> {
+    const directory = mkdtempSync(join(tmpdir(), 'tidemark-oracle-'));
+    const space = new SortSpace(after % 2 === 0 ? 0 : 1e6, { files: systemFiles, directory });
+    const inputs = inputsOf(this.#test.tables, engine, batch);
+    const rejections: Rejection[] = [];
+    const build = new Build({
+      engine,
+      store,
+      space,
+      take: (name, delta) => void this.#apply(name, delta),
+      reject: (some) => rejections.push(...some),
+      pause: async () => {},
+      limits: { rows: 3, bytes: 200, cutRows: 5, cutBytes: 1_000 },
+    });
+    try {
+      await build.run(async function* rows(relation) {
+        yield consolidate(inputs.get(relation) ?? new Delta(), null);
+      });
+    } finally {
+      await space.close();
+      removeDirectory(directory);
+    }
+    return this.#judge(rejections, after);
+  }
+
+  #judge(rejections: readonly Rejection[], after: number): Failure | null {
+    for (const { views, error, operator } of rejections) {
       // PostgreSQL does not ask a subquery whose answer nothing needs; the rows then tell whether something did.
       if (/more than one row returned/.test(error.message)) continue;
       const [query = ''] = views.filter((name) => (this.#answers.queries.get(name)?.failure ?? null) === null);

@@ -26,7 +26,8 @@ export function newStatistics(): FuzzStatistics {
 export function modesOf(seed: number): Mode[] {
   const batches = [1, 7, 1000];
   const memory = batches.map((batch): Mode => ({ store: 'memory', batch }));
-  return [...memory, { store: 'disk', batch: batches[seed % 3] ?? 1 }];
+  // Every second one begins with a state that is built at once.
+  return [...memory, { store: 'disk', batch: batches[seed % 3] ?? 1, built: seed % 2 === 0 ? 1 + (seed % 12) : 0 }];
 }
 
 /** Runs the case of a seed; null when every answer is right. */
@@ -102,7 +103,7 @@ function gist({ message }: Failure): string {
 }
 
 function describe({ kind, mode, query, after, message }: Failure): string {
-  return `-- ${kind}, ${query ?? 'all queries'}, after transaction ${after} (${mode.store}, batch ${mode.batch})\n${message}`;
+  return `-- ${kind}, ${query ?? 'all queries'}, after transaction ${after} (${mode.store}, batch ${mode.batch}, built ${mode.built ?? 0})\n${message}`;
 }
 
 /** The case as SQL: it can be pasted into psql. */
