@@ -14,8 +14,8 @@ import type { SearchDependencies } from './search-session.ts';
 export class SearchTarget implements Target {
   readonly type: 'opensearch' | 'elasticsearch';
   readonly wants = 'net';
-  /** As many changes as keep two requests in flight, of rows of some hundred bytes (benchmarks/sinks-search.ts). */
-  readonly batchBytes = 2 * 1024 * 1024;
+  /** Many requests for each commit, since the last of them is alone in flight (benchmarks/sinks-search.ts). */
+  readonly batchBytes = 4 * 1024 * 1024;
   readonly #options: SearchSinkOptions;
   readonly #deps: SearchDependencies;
   readonly #token: string;

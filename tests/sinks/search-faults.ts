@@ -54,6 +54,7 @@ export function faultTests(suite: SearchSuite): void {
       fixture.feeder.upsert(rows, row(0, 0)).commitConsistent(rows);
       fixture.run();
       await fixture.searchable();
+      const index = await fixture.index();
       const state = await feedMany(fixture, 20);
       await until('some of it to be written', async () => (await documentCount(fixture)) > 2_000, deadlineMs);
       await suite.server.kill();
@@ -62,6 +63,8 @@ export function faultTests(suite: SearchSuite): void {
       await fixture.searchable();
       await expectEqual(fixture, state);
       expect(fixture.error()).toBeUndefined();
+      // An engine that is still starting is not one that has lost the index.
+      expect(await fixture.index()).toBe(index);
     });
   });
 

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { parseConfig } from '../../config/load.ts';
 import { scalar } from '../../model/data-type.ts';
 import type { SearchSuite } from '../servers/search-suite.ts';
 import { until } from '../servers/process.ts';
@@ -7,6 +10,8 @@ import type { Row } from './harness.ts';
 import { table } from './harness.ts';
 import { deadlineMs, jsonOf, SearchFixture } from './search-harness.ts';
 import type { Changes } from './search-harness.ts';
+
+const page = join(import.meta.dirname, '../../docs/opensearch.md');
 
 const everything = table('everything', {
   id: 'int8',
@@ -147,18 +152,21 @@ export function rowTests(suite: SearchSuite): void {
     });
   });
 
-  it('takes the mapping of a field from the file, so that lines of an order are found one by one', async () => {
-    const docs = table('docs', { id: 'int8', lines: 'json', title: 'text' });
-    const mapping = { lines: { type: 'nested' }, title: { type: 'keyword' } };
-    await withFixture(suite, [docs, { mapping }], async (fixture) => {
-      fixture.feeder
-        .upsert(docs, { id: '1', lines: '[{"sku":"a","qty":1},{"sku":"b","qty":2}]', title: 'One Two' })
-        .commitConsistent(docs);
+  it('finds lines of an order one by one by the file of docs/opensearch.md', async () => {
+    const docs = table('docs', { id: 'int8', status: 'text', lines: 'json' });
+    const example = /```yaml\n(.*?)```/s.exec(readFileSync(page, 'utf8'))?.[1] ?? '';
+    const [sink] = parseConfig(example, 'tidemark.yaml', {}).sinks;
+    if (sink?.type !== 'opensearch') throw new Error('the page shows no sink');
+    const { mapping, settings, refresh } = sink;
+    expect({ mapping, refresh }).toEqual({ mapping: { lines: { type: 'nested' } }, refresh: 1_000 });
+    await withFixture(suite, [docs, { mapping, settings, refresh }], async (fixture) => {
+      const lines = '[{"sku":"a","qty":1},{"sku":"b","qty":2}]';
+      fixture.feeder.upsert(docs, { id: '1', status: 'paid', lines }).commitConsistent(docs);
       fixture.run();
       await fixture.searchable();
       expect(await fixture.find(both('a', 1))).toEqual(['1']);
       expect(await fixture.find(both('a', 2))).toEqual([]);
-      expect(await fixture.find({ term: { title: 'One Two' } })).toEqual(['1']);
+      expect(await fixture.find({ term: { 'status.keyword': 'paid' } })).toEqual(['1']);
     });
   });
 
