@@ -7,7 +7,7 @@ import type { Lsn } from '../../model/position.ts';
 import { CopySocket } from './copy-socket.ts';
 import { defaultTimeouts } from './options.ts';
 import type { PostgresTarget, Timeouts } from './options.ts';
-import { clientConfig, identifier, literal, matchEncoding, sourceError } from './session.ts';
+import { clientConfig, connect, identifier, literal, sourceError } from './session.ts';
 
 /**
  * One replication connection: START_REPLICATION, the messages, keepalives and acknowledgements.
@@ -67,6 +67,15 @@ export class Replication {
     );
     // Errors reach us by subscribe's rejection; an event without a listener would end the process.
     service.on('error', () => {});
+    // The library listens for its client's errors only once that is connected: one that comes along with the server's greeting, from
+    // a server that is being shut down, would end the process as well. So it is given a client that has its listener from the start.
+    Reflect.set(service, 'client', async () => {
+      const client = await connect(this.#target, 'stream', true);
+      const connection: unknown = Reflect.get(client, 'connection');
+      Reflect.set(service, '_client', client);
+      Reflect.set(service, '_connection', connection);
+      return [client, connection];
+    });
     const plugin: Plugin = {
       name: 'pgoutput',
       options,
@@ -106,7 +115,6 @@ export class Replication {
     options: { protocol: number; publications: readonly string[] },
     signal: AbortSignal,
   ): Promise<void> {
-    await client.query(matchEncoding);
     const socket = new CopySocket(client);
     this.#socket = socket;
     const names = literal(options.publications.map(identifier).join(','));

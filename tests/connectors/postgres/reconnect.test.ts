@@ -1,5 +1,8 @@
 import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { systemClock } from '../../../base/clock.ts';
+import { Replication } from '../../../connectors/postgres/replication.ts';
+import { lsn } from '../../../model/position.ts';
 import { until } from '../../servers/process.ts';
 import { connectTo, describePostgresServer } from '../../servers/suite.ts';
 import { TcpProxy } from '../../simulation/tcp-proxy.ts';
@@ -152,6 +155,33 @@ describePostgresServer('a source whose connection fails', {}, (server) => {
     await load.stop();
     await pipeline.settled('public.filled');
     await whole(pipeline);
+    await proxy.stop();
+  });
+
+  it('outlives a server that ends the stream in one breath with its greeting', async () => {
+    const proxy = await TcpProxy.start(server().port);
+    const target = {
+      name: 'greeted',
+      url: proxy.through(server().url()),
+      slot: 'none',
+      publication: 'none',
+      tables: [],
+      timeouts: patient,
+    };
+    proxy.stall('down');
+    const handler = { message: () => undefined, keepalive: () => undefined, idle: () => undefined };
+    const replication = new Replication(target, systemClock, handler, lsn(0n));
+    const ended = replication
+      .run(lsn(0n), { protocol: 1, publications: ['none'] }, new AbortController().signal)
+      .catch((error: unknown) => error);
+    const walsenders = `FROM pg_stat_activity WHERE application_name = 'tidemark greeted stream'`;
+    await until('the walsender', async () => (await admin.query(`SELECT pid ${walsenders}`)).rows.length > 0);
+    await until('the walsender to end', async () => {
+      await admin.query(`SELECT pg_terminate_backend(pid) ${walsenders}`);
+      return (await admin.query(`SELECT pid ${walsenders}`)).rows.length === 0;
+    });
+    proxy.resume();
+    expect(await ended).toMatchObject({ code: 'SOURCE_UNREACHABLE' });
     await proxy.stop();
   });
 
