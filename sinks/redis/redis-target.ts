@@ -1,4 +1,4 @@
-import { present } from '../../base/assert.ts';
+import { assert, present } from '../../base/assert.ts';
 import { isTidemarkError, messageOf } from '../../base/errors.ts';
 import type { TidemarkError } from '../../base/errors.ts';
 import { ChangeCursor } from '../../model/change.ts';
@@ -158,10 +158,12 @@ export class RedisTarget implements Target {
 
   async commit(sinks: readonly string[], cursor: Cursor): Promise<void> {
     const entries = sinks.map((sink) => this.#entry(sink));
-    const isLarge = entries.some(({ staged }) => staged);
+    const isShown = ({ record, shown }: SinkEntry): boolean => record?.state === 'copying' && shown;
+    // Rows cannot all be changed in one step when some of them are staged already.
+    const isStaged = entries.some((entry) => entry.staged || isShown(entry));
     const moved = entries.filter(
-      ({ record, shown, staged, rows }) =>
-        (record?.state === 'copying' && shown) || (record?.state === 'live' && isLarge && (staged || rows.count > 0)),
+      (entry) =>
+        isShown(entry) || (isStaged && entry.record?.state === 'live' && (entry.staged || entry.rows.count > 0)),
     );
     const others = entries.filter((entry) => !moved.includes(entry) && entry.record !== null);
     // Where others of the group have to be moved first, the live ones' cursor follows them.
@@ -178,6 +180,7 @@ export class RedisTarget implements Target {
         cursor,
       );
     for (const entry of entries) {
+      assert(entry.rows.count === 0, `rows of sink ${entry.name} are left over after a commit`);
       entry.staged = false;
       entry.shown = false;
     }

@@ -78,6 +78,7 @@ export interface Record {
   readonly consistent: boolean;
   readonly state: string;
   readonly fingerprint: string;
+  readonly next: { readonly seq: number } | null;
 }
 
 /** The cursor key of a sink. */
