@@ -75,7 +75,8 @@ export class Refresher {
   /** Refreshes in the background when it is time, else sees to it that it will be done. */
   kick(): void {
     if (this.#writing || !this.#isDue() || (this.#mode === 'engine' && this.#waiters.length === 0)) {
-      if (!this.#dirty) this.#answer();
+      // Who waits for the refresh under way is told by its end.
+      if (!this.#dirty && this.#running === null) this.#answer();
       return;
     }
     const wait = typeof this.#mode === 'number' ? this.#refreshedAt + this.#mode - this.#clock.monotonic() : 0;
