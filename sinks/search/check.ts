@@ -7,8 +7,8 @@ import { identify } from './engine-info.ts';
 import { IndexAdmin } from './index-admin.ts';
 import { RecordStore } from './sink-record.ts';
 
-/** Somebody is waiting for `check`. */
-const patienceMs = 5_000;
+/** Somebody is waiting for `check`; making an index may take an engine with many of them some seconds. */
+const patienceMs = 30_000;
 
 /**
  * Whether the sink can be delivered to: the server answers and lets us in, the alias is free or ours, and an index with the sink's mapping
