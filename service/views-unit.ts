@@ -58,6 +58,11 @@ export class ViewsUnit {
     return this.#plan.views;
   }
 
+  /** Where state may be kept that is thrown away at once. */
+  get scratch(): { readonly directory: string; readonly files: Files } {
+    return { directory: join(this.#plan.dataDirectory, 'views'), files: this.#plan.files };
+  }
+
   status(): ViewReport[] {
     const failure = errorOf(this.supervised.failure);
     const running = new Map(this.#stage?.status().map((view) => [view.name, view]));

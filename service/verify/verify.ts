@@ -12,12 +12,11 @@ import type { TableAnswer, VerifyAnswer } from './answer.ts';
 import { Comparison } from './compare.ts';
 import type { ComparisonProgress, Difference, DifferenceKind, Sides } from './compare.ts';
 import { Documents } from './documents.ts';
-import { compareTables } from './log-tables.ts';
 import { Repairer } from './repair.ts';
 import type { Logged } from './repair.ts';
+import type { FreshView } from './fresh-view.ts';
 import { logSides, sourceSides } from './sides.ts';
 import type { Compared } from './sides.ts';
-import { viewQuery } from './view-query.ts';
 import type { ViewQuery } from './view-query.ts';
 
 /** A sink that is failing or being filled is waited for so long. */
@@ -66,6 +65,8 @@ class Verification {
   #byDesign = 0;
   /** Rows in which the log differs from the source. */
   #logDiffers = 0;
+  /** What there should be is the sink's topic in the log itself. */
+  #isOwnTopic = false;
 
   constructor(pipeline: Pipeline, request: VerifyRequest) {
     const { group: unit, view } = pipeline.sink(request.sink);
@@ -99,7 +100,9 @@ class Verification {
     }
     const sides = this.#view === null ? this.#tableSides() : null;
     if (sides !== null) return this.#compare('table', sides, null);
-    const answer = await this.#compare('log', this.#logSides(), null);
+    const fresh = this.#view === null ? null : await this.#freshView(this.#view);
+    this.#isOwnTopic = fresh === null;
+    const answer = await this.#compare('log', fresh === null ? this.#logSides() : this.#freshSides(fresh), null);
     return { ...answer, tables: await this.#tables() };
   }
 
@@ -114,7 +117,15 @@ class Verification {
     }
   }
 
+  // What is about views brings their engine, which a deployment of tables alone need not load.
+
+  async #freshView(view: string): Promise<FreshView | null> {
+    const { FreshView: fresh } = await import('./fresh-view.ts');
+    return fresh.of(this.#pipeline, view);
+  }
+
   async #viewQuery(view: string): Promise<ViewQuery | null> {
+    const { viewQuery } = await import('./view-query.ts');
     const found = await viewQuery(this.#pipeline, view);
     if (typeof found !== 'string') return found;
     this.#notes.push(found);
@@ -127,7 +138,7 @@ class Verification {
     query: ViewQuery | null,
   ): Promise<Omit<VerifyAnswer, 'took_ms'>> {
     const comparison = new Comparison(sides, this.#request.signal, (progress) => this.#progress(progress));
-    for await (const found of comparison.differences()) await this.#take(found, comparison, against, query);
+    for await (const found of comparison.differences()) await this.#take(found, comparison, query);
     if (this.#request.repair && this.#logDiffers > 0) await this.#readAgain(sides);
     if (this.#logDiffers > 0) this.#notes.push(this.#aboutLog());
     if (this.#byDesign > 0) this.#notes.push(this.#aboutByDesign());
@@ -156,12 +167,7 @@ class Verification {
   }
 
   /** Sees what the log says of the differences, and repairs them if that is wanted. */
-  async #take(
-    found: readonly Difference[],
-    comparison: Comparison,
-    against: VerifyAnswer['against'],
-    query: ViewQuery | null,
-  ): Promise<void> {
+  async #take(found: readonly Difference[], comparison: Comparison, query: ViewQuery | null): Promise<void> {
     const { signal, repair } = this.#request;
     const logged = await this.#repairer.logged(found, signal);
     const anyOrder = query?.dependsOnOrder === true;
@@ -173,7 +179,7 @@ class Verification {
     this.#tally.add(real);
     const isStrange = (difference: Difference): boolean =>
       this.#compared.isKeyless ? !isLogged(difference, logged) : !isAsExpected(difference, logged, anyOrder);
-    const strange = against === 'log' ? [] : real.filter(isStrange);
+    const strange = this.#isOwnTopic ? [] : real.filter(isStrange);
     // What changed before it was looked up is another row in the log by now.
     const changed = await comparison.changed(strange);
     const inLog = new Set(strange.filter(({ key }) => !changed.has(key)));
@@ -229,7 +235,7 @@ class Verification {
   #aboutLog(): string {
     const rows = `the log differs from the source in ${this.#logDiffers} of these rows`;
     if (this.#view !== null) {
-      return `${rows}: repairing the sink is not enough; run 'tidemark snapshot --table' for each table of view ${this.#view}`;
+      return `${rows}: repairing the sink is not enough; run 'tidemark snapshot --table' for each table of view ${this.#view}, and where the tables equal the log, remove the folder views of data_dir while tidemark is stopped`;
     }
     if (!this.#canReadAgain) return `${rows}, and its rows have no key by which a new reading could replace them`;
     if (this.#request.repair) return `${rows}: the table was read again`;
@@ -260,6 +266,18 @@ class Verification {
     });
   }
 
+  /** The view as an engine computes it from the log that has not kept it up to date. */
+  #freshSides(view: FreshView): Sides {
+    return sourceSides(this.#compared, {
+      ready: async () => undefined,
+      read: async (take, signal) => {
+        await view.read(take, signal);
+        return 'now';
+      },
+      reached: async (position) => this.#reached(position),
+    });
+  }
+
   #logSides(): Sides {
     const { clock } = this.#pipeline;
     return logSides(this.#compared, async (seq, signal) => {
@@ -274,6 +292,7 @@ class Verification {
   async #tables(): Promise<TableAnswer[]> {
     if (this.#view === null) return [];
     const { signal } = this.#request;
+    const { compareTables } = await import('./log-tables.ts');
     return compareTables(this.#pipeline, this.#view, signal, (table, progress) => this.#progress(progress, table));
   }
 

@@ -46,7 +46,7 @@ export async function topicsOfView(pipeline: Pipeline, name: string): Promise<re
 }
 
 /** The view and those that it uses, each after those it uses itself. */
-async function boundViews(pipeline: Pipeline, name: string): Promise<readonly BoundView[]> {
+export async function boundViews(pipeline: Pipeline, name: string): Promise<readonly BoundView[]> {
   await loadSqlParser();
   const sources = pipeline.sources.map((source) => source.name);
   const { views, failures } = bindAll(definitions(pipeline), newestTables(pipeline.log, sources));
@@ -73,7 +73,7 @@ function tablesOf(bound: readonly BoundView[]): string[] {
 }
 
 /** The newest version of a view's table that the log knows. */
-function newestView({ log }: Pipeline, name: string): Pick<SourceQuery, 'table' | 'schemaId'> {
+export function newestView({ log }: Pipeline, name: string): Pick<SourceQuery, 'table' | 'schemaId'> {
   const tables = loggedTables(log);
   const index = tables.findLastIndex((table) => table.source === viewsStream && table.topic === viewTopic(name));
   return { table: present(tables[index], `the table of view ${name}`), schemaId: index + 1 };
