@@ -24,6 +24,9 @@ export const docs = `
       FROM customers c LEFT JOIN orders o ON o.customer_id = c.id
       GROUP BY c.id, c.name`;
 
+/** Machines may be busy with other tests. */
+const busyMs = 120_000;
+
 /** A commit of a feed with the changes before it. */
 export interface FeedCommit {
   readonly seq: number;
@@ -69,10 +72,14 @@ export class Deployment {
   async start(): Promise<Running> {
     const run = start(this.directory, ['run'], this.#environment);
     this.run = run;
-    await until('the service runs', () => {
-      expect(run.child.exitCode, run.stderr()).toBeNull();
-      return run.stderr().includes('tidemark is running');
-    });
+    await until(
+      'the service runs',
+      () => {
+        expect(run.child.exitCode, run.stderr()).toBeNull();
+        return run.stderr().includes('tidemark is running');
+      },
+      busyMs,
+    );
     return run;
   }
 
@@ -100,11 +107,15 @@ export class Deployment {
 
   /** Waits until the sink holds the present positions of every source that feeds it. */
   async caughtUp(sink: string): Promise<void> {
-    await until(`${sink} has caught up`, async () => {
-      const { status, body } = await this.get(`/api/v1/wait?sink=${sink}&position=now&timeout=10s`);
-      expect(status, body).not.toBe(500);
-      return status === 200;
-    });
+    await until(
+      `${sink} has caught up`,
+      async () => {
+        const { status, body } = await this.get(`/api/v1/wait?sink=${sink}&position=now&timeout=10s`);
+        expect(status, body).not.toBe(500);
+        return status === 200;
+      },
+      busyMs,
+    );
   }
 
   /** The whole commits of a feed so far. */

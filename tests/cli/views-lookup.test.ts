@@ -99,7 +99,9 @@ describe('rows of views, looked up over HTTP', () => {
     expect(await deployment.feed('feed')).toEqual([]);
     await deployment.write('erp', { id: 10, customer_id: 1, total: 3 });
     await deployment.caughtUp('feed');
-    expect(JSON.parse((await deployment.row('docs', '1')).body)).toMatchObject({ row: { id: 1, orders: 1, total: 3 } });
+    expect(JSON.parse((await deployment.row('docs', '1')).body)).toMatchObject({
+      row: { id: 1, orders: 1, total: 3 },
+    });
   });
 });
 
@@ -132,7 +134,10 @@ describe('rows that a view cannot hold', () => {
       ]),
     });
     expect(await deployment.get('/readyz')).toMatchObject({ status: 503, body: expect.stringContaining(message) });
-    expect(await deployment.row('names', 'Bob')).toMatchObject({ status: 409, body: expect.stringContaining(message) });
+    expect(await deployment.row('names', 'Bob')).toMatchObject({
+      status: 409,
+      body: expect.stringContaining(message),
+    });
     expect(await deployment.row('shares', '4')).toMatchObject({ status: 200 });
 
     // It is remembered over a restart, and over a crash.
@@ -165,10 +170,9 @@ describe('rows that a view cannot hold', () => {
     await deployment.caughtUp('shares');
     expect(await folded(deployment, 'shares')).toEqual([{ id: 2, share: 50 }]);
     expect(run.stderr()).toMatch(/"view":"shares","row":"[^\n]*\[1,[^\n]*"reason":"division by zero"/);
-    const text = await deployment.get('/readyz');
-    expect(text).toEqual({
+    expect(await deployment.get('/readyz')).toMatchObject({
       status: 503,
-      body: '{"ready":false,"reasons":["view shares: an expression fails on 1 of its rows"]}',
+      body: expect.stringContaining('"view shares: an expression fails on 1 of its rows"'),
     });
     expect((await deployment.command('status')).stdout).toMatch(/shares +1 +\d+ .* 1 +consistent/);
     expect((await deployment.get('/metrics')).body).toMatch(/tidemark_view_dead_letters\{view="shares"\} 1\n/);

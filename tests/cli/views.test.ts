@@ -189,6 +189,7 @@ describe('views over two sources, as a user runs them', () => {
     await deployment.stop();
     await rm(join(deployment.directory, 'data', 'views'), { recursive: true });
     await deployment.start();
+    await until('rows can be looked up', async () => (await deployment.row('docs', '3')).status === 200);
     await deployment.caughtUp('feed');
     expect(await deployment.feed('feed')).toEqual(commits);
     expect(JSON.parse((await deployment.row('docs', '3')).body)).toMatchObject({ row: { id: 3 } });
@@ -241,7 +242,9 @@ describe('views over two sources, as a user runs them', () => {
     for (const { changes } of await deployment.feed('feed')) apply(rows, changes);
     expect([...rows.keys()].toSorted()).toEqual(['{"id":1}', '{"id":2}', '{"id":3}', '{"id":4}']);
     expect((await deployment.feed('names')).at(-1)?.changes).toHaveLength(1);
-    expect(JSON.parse((await deployment.row('docs', '2')).body)).toMatchObject({ row: { id: 2, orders: 1, total: 7 } });
+    expect(JSON.parse((await deployment.row('docs', '2')).body)).toMatchObject({
+      row: { id: 2, orders: 1, total: 7 },
+    });
     expect(await readFile(join(deployment.directory, 'feed.ndjson'), 'utf8')).toMatch(/\n$/);
   });
 });
