@@ -10,6 +10,8 @@ export interface Place {
   readonly name: string;
   /** The sink `copy` of the file. */
   readonly sink: string;
+  /** Whether reads are searches, which see what was refreshed. */
+  readonly searchable?: boolean;
   /** Connects; `read` gives the value of a row. */
   readonly open: (directory: string) => { read(id: number): Promise<number>; close(): Promise<void> };
 }
@@ -41,19 +43,23 @@ export function redisPlace(url: string): Place {
   };
 }
 
-/** A search engine, read by id (realtime get). */
-export function searchPlace(type: 'opensearch' | 'elasticsearch', url: string): Place {
+/** A search engine, read by id (realtime get), or by a search. */
+export function searchPlace(engine: 'opensearch' | 'elasticsearch', url: string, by: 'id' | 'search'): Place {
+  const get = async (path: string): Promise<unknown> => (await fetch(new URL(path, url))).json();
+  const byId = async (id: number): Promise<number> => {
+    const { _source: row } = (await get(`/counters/_doc/${id}`)) as { _source?: { value: number } };
+    return row?.value ?? Number.NaN;
+  };
+  const bySearch = async (id: number): Promise<number> => {
+    const found = (await get(`/counters/_search?q=id:${id}`)) as { hits: { hits: { _source: { value: number } }[] } };
+    const { _source: row } = found.hits.hits[0] ?? {};
+    return row?.value ?? Number.NaN;
+  };
   return {
-    name: type,
-    sink: `{ type: ${type}, url: "${url}", from: counters, index: counters }`,
-    open: () => ({
-      read: async (id) => {
-        const response = await fetch(new URL(`/counters/_doc/${id}`, url));
-        const { _source: row } = (await response.json()) as { _source?: { value: number } };
-        return row?.value ?? Number.NaN;
-      },
-      close: async () => undefined,
-    }),
+    name: `${engine} by ${by}`,
+    sink: `{ type: ${engine}, url: "${url}", from: counters, index: counters }`,
+    searchable: by === 'search',
+    open: () => ({ read: by === 'id' ? byId : bySearch, close: async () => undefined }),
   };
 }
 
@@ -93,7 +99,7 @@ export async function readYourWrites(
           client.query('UPDATE counters SET value = $1 WHERE id = $2', [value, id]),
         );
         const startedMs = performance.now();
-        await deployment.client.waitFor('copy', position, { timeoutMs: 60_000 });
+        await deployment.client.waitFor('copy', position, { timeoutMs: 60_000, searchable: place.searchable === true });
         tookMs.push(performance.now() - startedMs);
         const read = await reader.read(id);
         if (read !== value) stale.push(`row ${id} was ${read} after ${value} had been committed at ${position}`);
