@@ -39,14 +39,37 @@ export function formsOf(entry: SinkEntry): KeyForm[] {
   return old === '' || old === current.template ? [current] : [current, keyFormOfTemplate(old, shape)];
 }
 
-/** Deletes the keys of the sink that the rebuilt state, which is staged, does not have. Other sinks' keys stay. */
-export async function sweepKeys(session: RedisSession, entry: SinkEntry, all: readonly SinkEntry[]): Promise<void> {
+/** The keys that the sink has, in batches; not those that are of other sinks by now. */
+async function* ownKeysOf(
+  connection: RedisConnection,
+  entry: SinkEntry,
+  all: readonly SinkEntry[],
+): AsyncGenerator<string[]> {
   const others = all.filter((other) => other !== entry);
   const foreign = others.map(({ options }) => keyFormOfTemplate(options.key).keys);
   for (const form of formsOf(entry)) {
-    for await (const keys of keysOf(session.connection, form)) {
-      const own = keys.filter((key) => !foreign.some((other) => other.test(key)));
-      await session.sweep(entry.name, own);
+    for await (const keys of keysOf(connection, form)) {
+      yield keys.filter((key) => !foreign.some((other) => other.test(key)));
     }
   }
+}
+
+/** The keys that the sink has, or null when there are more than `max`. */
+export async function fewKeysOf(
+  connection: RedisConnection,
+  entry: SinkEntry,
+  all: readonly SinkEntry[],
+  max: number,
+): Promise<string[] | null> {
+  const found = new Set<string>();
+  for await (const keys of ownKeysOf(connection, entry, all)) {
+    for (const key of keys) found.add(key);
+    if (found.size > max) return null;
+  }
+  return [...found];
+}
+
+/** Deletes the keys of the sink that the rebuilt state, which is staged, does not have. Other sinks' keys stay. */
+export async function sweepKeys(session: RedisSession, entry: SinkEntry, all: readonly SinkEntry[]): Promise<void> {
+  for await (const keys of ownKeysOf(session.connection, entry, all)) await session.sweep(entry.name, keys);
 }

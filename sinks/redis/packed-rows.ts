@@ -104,3 +104,16 @@ export function packedString(text: string): Buffer {
   endString(into, at);
   return Buffer.from(into.bytes());
 }
+
+/** An array of strings by itself. */
+export function packedStrings(texts: readonly string[]): Buffer {
+  const into = new ByteWriter(1024);
+  const array = beginArray(into);
+  for (const text of texts) {
+    const at = beginString(into);
+    into.text(text);
+    endString(into, at);
+  }
+  endArray(into, array, texts.length);
+  return into.bytes();
+}

@@ -11,7 +11,7 @@ import { RedisConnection, defaultTimeouts } from './connection.ts';
 import type { RedisTimeouts } from './connection.ts';
 import { documentsExpected, documentsOf } from './documents.ts';
 import { keyFormOfTemplate } from './key-form.ts';
-import { anyKeyOf, formsOf, sweepKeys } from './keys-of-sink.ts';
+import { anyKeyOf, fewKeysOf, formsOf, sweepKeys } from './keys-of-sink.ts';
 import { broken, columnsChanged, foreignKey, foreignRecord } from './refusals.ts';
 import { refuseTemplates } from './refuse-templates.ts';
 import { noCursor } from './record.ts';
@@ -119,6 +119,8 @@ export class RedisTarget implements Target {
     await session.write([entry.change(begun)], chunks);
     entry.accept(begun);
     entry.load(entry.held);
+    entry.stagedRows = 0;
+    entry.stagedBytes = 0;
   }
 
   async reshape(sink: string, shape: SinkShape): Promise<void> {
@@ -158,27 +160,22 @@ export class RedisTarget implements Target {
 
   async commit(sinks: readonly string[], cursor: Cursor): Promise<void> {
     const entries = sinks.map((sink) => this.#entry(sink));
-    const isShown = ({ record, shown }: SinkEntry): boolean => record?.state === 'copying' && shown;
-    // Rows cannot all be changed in one step when some of them are staged already.
     const isStaged = entries.some((entry) => entry.staged || isShown(entry));
+    // Rows cannot all be changed in one step when some of them are staged already.
     const moved = entries.filter(
       (entry) =>
         isShown(entry) || (isStaged && entry.record?.state === 'live' && (entry.staged || entry.rows.count > 0)),
     );
     const others = entries.filter((entry) => !moved.includes(entry) && entry.record !== null);
     // Where others of the group have to be moved first, the live ones' cursor follows them.
-    const direct = moved.length === 0 ? others : others.filter(({ record }) => record?.state !== 'live');
-    const changes = [
-      ...direct.map((entry): Change => ({ entry, record: recordAt(entry, cursor) })),
-      ...moved.map((entry): Change => ({ entry, record: movingRecord(entry, cursor) })),
-    ];
-    await this.#send([...direct, ...moved], (entry) => moved.includes(entry), changes);
-    if (moved.length > 0)
-      await this.#finish(
-        moved,
-        others.filter((entry) => !direct.includes(entry)),
-        cursor,
-      );
+    const followers = moved.length === 0 ? [] : others.filter(({ record }) => record?.state === 'live');
+    const direct = others.filter((entry) => !followers.includes(entry));
+    const changes = direct.map((entry): Change => ({ entry, record: recordAt(entry, cursor) }));
+    if (!(await this.#exchange(moved, direct, followers, cursor))) {
+      const moving = moved.map((entry): Change => ({ entry, record: movingRecord(entry, cursor) }));
+      await this.#send([...direct, ...moved], (entry) => moved.includes(entry), [...changes, ...moving]);
+      if (moved.length > 0) await this.#finish(moved, followers, cursor);
+    }
     for (const entry of entries) {
       assert(entry.rows.count === 0, `rows of sink ${entry.name} are left over after a commit`);
       entry.staged = false;
@@ -277,7 +274,11 @@ export class RedisTarget implements Target {
     if (count === 0) return [];
     const rows = entry.rows.bytes();
     const target = this.#open().keys.staged(entry.name);
-    if (entry.record?.state === 'copying') return [{ kind: 'fill', target, count, rows }];
+    if (entry.record?.state === 'copying') {
+      entry.stagedRows += count;
+      entry.stagedBytes += rows.length;
+      return [{ kind: 'fill', target, count, rows }];
+    }
     return [staged ? { kind: 'stage', target, count, rows } : { kind: 'put', ttlMs: entry.options.ttlMs, count, rows }];
   }
 
@@ -298,6 +299,36 @@ export class RedisTarget implements Target {
     const records = changes.map(({ entry, record }) => entry.change(record));
     await this.#open().write(records, chunks);
     for (const { entry, record } of changes) entry.accept(record);
+  }
+
+  /** Shows rebuilt states that are small in one step; false when they are not. */
+  async #exchange(
+    moved: readonly SinkEntry[],
+    direct: readonly SinkEntry[],
+    followers: readonly SinkEntry[],
+    cursor: Cursor,
+  ): Promise<boolean> {
+    const rows = moved.reduce((sum, entry) => sum + entry.stagedRows + entry.rows.count, 0);
+    const bytes = moved.reduce((sum, entry) => sum + entry.stagedBytes + entry.rows.sizeBytes, 0);
+    if (moved.length === 0 || !moved.every(isShown) || rows > this.#atomicRows || bytes > atomicBytesMax) return false;
+    const session = this.#open();
+    const all = [...this.#entries.values()];
+    const keys = new Map<SinkEntry, string[]>();
+    for (const entry of moved) {
+      const found = await fewKeysOf(session.connection, entry, all, this.#atomicRows);
+      if (found === null) return false;
+      keys.set(entry, found);
+    }
+    const changes = direct.map((entry): Change => ({ entry, record: recordAt(entry, cursor) }));
+    await this.#send([...direct, ...moved], () => false, changes);
+    const live = [...moved, ...followers].map((entry): Change => ({ entry, record: entry.liveAt(cursor) }));
+    await session.exchange(
+      live.map(({ entry, record }) => {
+        return { ...entry.change(record), version: entry.written, present: keys.get(entry) ?? [] };
+      }),
+    );
+    for (const { entry, record } of live) entry.accept(record);
+    return true;
   }
 
   /** Makes what is staged for `moved` visible, then says that they, and `followers`, are at the commit. */
@@ -338,6 +369,11 @@ export class RedisTarget implements Target {
 interface Change {
   readonly entry: SinkEntry;
   readonly record: SinkRecord;
+}
+
+/** What was rebuilt is to be readable with the commit. */
+function isShown({ record, shown }: SinkEntry): boolean {
+  return record?.state === 'copying' && shown;
 }
 
 /** The record with all rows of the write at their place. */

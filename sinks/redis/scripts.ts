@@ -143,6 +143,37 @@ for i = 1, #fields, 500 do redis.call('HDEL', KEYS[2], unpack(fields, i, math.mi
 return { scanned[1], redis.call('HLEN', KEYS[2]) }`);
 
 /**
+ * Makes the staged states of sinks readable in one step. KEYS: owner, then of each sink its record and its staging hash. ARGV after id
+ * and token, of each sink: the text that its record is known to have, the new one, 'hash' or 'json', milliseconds to live, and the
+ * number and the packed array of the keys that the sink has; those that are not staged are deleted. A sink that has nothing staged and
+ * no keys has a new record all the same.
+ */
+export const exchange: Script = script(`${checkOwner}
+${writers}
+local sinks = (#KEYS - 1) / 2
+for i = 1, sinks do
+  if (redis.call('GET', KEYS[2 * i]) or '') ~= ARGV[6 * i - 3] then return 'LOST' end
+end
+for i = 1, sinks do
+  local at = 6 * i - 3
+  local staged = KEYS[2 * i + 1]
+  local count = tonumber(ARGV[at + 4])
+  if count > 0 then
+    for _, key in ipairs(cmsgpack.unpack(ARGV[at + 5])) do
+      if redis.call('HEXISTS', staged, key) == 0 then redis.call('DEL', key) end
+    end
+  end
+  local rows = redis.call('HGETALL', staged)
+  if ARGV[at + 2] == 'hash' then
+    for row = 2, #rows, 2 do rows[row] = cmsgpack.unpack(rows[row]) end
+  end
+  put(rows, #rows, tonumber(ARGV[at + 3]))
+  redis.call('UNLINK', staged)
+  redis.call('SET', KEYS[2 * i], ARGV[at + 1])
+end
+return 'OK'`);
+
+/**
  * Deletes those of the keys that are not staged. KEYS: owner, staging hash. ARGV after id and token: keys, few enough for unpack.
  * Returns their number.
  */
@@ -172,6 +203,8 @@ try('HINCRBY', KEYS[1], 'token', 1)
 try('HMGET', KEYS[1], 'probe')
 try('HSCAN', KEYS[1], '0')
 try('HLEN', KEYS[1])
+try('HEXISTS', KEYS[1], 'probe')
+try('HGETALL', KEYS[1])
 try('HDEL', KEYS[1], 'probe')
 for i = 1, #KEYS do
   redis.call('DEL', KEYS[i])

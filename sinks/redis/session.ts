@@ -1,7 +1,8 @@
 import { TidemarkError } from '../../base/errors.ts';
 import type { RedisConnection } from './connection.ts';
 import type { KeyForm } from './key-form.ts';
-import { move, probe, sweep, takeOver, write } from './scripts.ts';
+import { packedStrings } from './packed-rows.ts';
+import { exchange, move, probe, sweep, takeOver, write } from './scripts.ts';
 import type { Script } from './scripts.ts';
 import type { Version } from './record.ts';
 
@@ -36,6 +37,13 @@ export interface RecordChange {
   readonly sink: string;
   readonly held: string;
   readonly text: string;
+}
+
+/** What `exchange` is told of a sink. */
+export interface Exchange extends RecordChange {
+  readonly version: Version;
+  /** The keys that the sink has until then. */
+  readonly present: readonly string[];
 }
 
 /** Keys of one call: few enough for a Lua stack, and for the server to be free again in a few milliseconds. */
@@ -84,6 +92,20 @@ export class RedisSession {
     const keys = records.map(({ sink }) => this.keys.record(sink));
     const texts = records.flatMap(({ held, text }) => [held, text]);
     await this.#run(write, keys, [records.length, ...texts, ...chunks.flatMap(argumentsOf)]);
+  }
+
+  /** Makes staged states readable, all of them in one step: for those that are small. */
+  async exchange(changes: readonly Exchange[]): Promise<void> {
+    const keys = changes.flatMap(({ sink }) => [this.keys.record(sink), this.keys.staged(sink)]);
+    const args = changes.flatMap(({ held, text, version, present }) => [
+      held,
+      text,
+      version.format,
+      version.ttlMs ?? 0,
+      present.length,
+      packedStrings(present),
+    ]);
+    await this.#run(exchange, keys, args);
   }
 
   /** Makes all staged rows visible, some at a time. Each is staged until it is visible, so that this can be done again. */

@@ -21,6 +21,9 @@ export class SinkEntry {
   record: SinkRecord | null = null;
   /** Rows of the open write are staged already, since they are too many for one step. */
   staged = false;
+  /** What has been staged since the rebuild began, each write of a row counted; infinite where that was before this connection. */
+  stagedRows = Infinity;
+  stagedBytes = Infinity;
   /** What has been filled is to be shown with the commit of the open write. */
   shown = false;
   readonly #log: Log;
@@ -43,6 +46,8 @@ export class SinkEntry {
     this.record = text === '' ? null : parseRecord(text);
     this.staged = false;
     this.shown = false;
+    this.stagedRows = Infinity;
+    this.stagedBytes = Infinity;
     this.rows.clear();
     this.#shape = null;
     this.#form = null;
