@@ -18,6 +18,9 @@ export class DiskEnvironment {
   readonly #root: RootDatabase<Buffer, Buffer>;
   readonly #path: string;
   readonly #key = new ValueWriter(4096);
+  /** Views of the key writer's buffer by their length, made once: LMDB copies keys at once. */
+  #views: (Buffer | undefined)[] = [];
+  #viewed: Buffer | null = null;
   readonly reader = new ValueReader();
   #slab = new ValueWriter(slabBytes);
   #slabStart = 0;
@@ -67,8 +70,7 @@ export class DiskEnvironment {
 
   /** The value under what the key writer holds: a view, valid until the next call. */
   get(): Buffer | undefined {
-    const value = this.#root.getBinaryFast(this.#key.buffer.subarray(0, this.#key.at));
-    return value;
+    return this.#root.getBinaryFast(this.#keyView());
   }
 
   /** Entries from `start` up to `end`, as copies. */
@@ -111,13 +113,22 @@ export class DiskEnvironment {
   put(): number {
     const value = this.#slab.buffer.subarray(this.#slabStart, this.#slab.at);
     this.#held.push(value);
-    void this.#root.put(this.#key.buffer.subarray(0, this.#key.at), value);
+    void this.#root.put(this.#keyView(), value);
     return this.#key.at + value.length;
   }
 
   /** Removes what the key writer holds; only within `batch`. */
   remove(): void {
-    void this.#root.remove(this.#key.buffer.subarray(0, this.#key.at));
+    void this.#root.remove(this.#keyView());
+  }
+
+  #keyView(): Buffer {
+    const { buffer, at } = this.#key;
+    if (this.#viewed !== buffer) {
+      this.#viewed = buffer;
+      this.#views = [];
+    }
+    return (this.#views[at] ??= buffer.subarray(0, at));
   }
 
   removeKey(key: Buffer): void {
