@@ -107,7 +107,7 @@ test('an endpoint that does what the documentation says holds each commit as it 
         }
       },
     ),
-    { numRuns: 6, endOnFailure: true },
+    { numRuns: 12, endOnFailure: true },
   );
 });
 
