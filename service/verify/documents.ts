@@ -10,6 +10,8 @@ import type { SinkDocument } from '../../sinks/port.ts';
 /** What a target gives for rows of the log when it holds them as they are (Target.expect). */
 export type Expect = (changes: ChangeSet, from: number, to: number) => readonly SinkDocument[];
 
+const fewRows = 200;
+
 /** Turns records of one topic into the documents of a target. */
 export class Documents {
   readonly topic: string;
@@ -31,11 +33,24 @@ export class Documents {
     const record = this.#record.reset(batch.bytes);
     this.#set.clear();
     while (record.next()) this.#set.add(record, 0, false, false);
+    return this.#some(0, this.#set.count);
+  }
+
+  /** The same, few at a time: they are garbage before they have become old. */
+  giveRows(batch: ChangeBatch, take: (documents: readonly SinkDocument[]) => void): void {
+    const record = this.#record.reset(batch.bytes);
+    const set = this.#set;
+    set.clear();
+    while (record.next()) set.add(record, 0, false, false);
+    for (let from = 0; from < set.count; from += fewRows) take(this.#some(from, Math.min(from + fewRows, set.count)));
+  }
+
+  #some(from: number, to: number): readonly SinkDocument[] {
     try {
-      return this.#expect(this.#set, 0, this.#set.count);
+      return this.#expect(this.#set, from, to);
     } catch (error) {
       if (!isRejected(error)) throw error;
-      return Array.from({ length: this.#set.count }, (_, index) => this.#one(index));
+      return Array.from({ length: to - from }, (_, index) => this.#one(from + index));
     }
   }
 

@@ -42,15 +42,17 @@ export class Repairer {
     const wanted = new Map(found.map(({ key }): [string, Logged] => [key, { rows: 0, hash: 0, bag: 0 }]));
     const { log, documents } = this.#compared;
     for await (const batch of rowsOf(log, documents.topic, this.#sinkSeq(), signal)) {
-      for (const { key, text } of documents.ofRows(batch)) {
-        const logged = wanted.get(key);
-        if (logged === undefined) continue;
-        hashText(key, false);
-        hashText(text, true);
-        logged.rows++;
-        logged.hash = addHash(logged.hash, hashNumber());
-        logged.bag = addHash(logged.bag, bagOf(text));
-      }
+      documents.giveRows(batch, (given) => {
+        for (const { key, text } of given) {
+          const logged = wanted.get(key);
+          if (logged === undefined) continue;
+          hashText(key, false);
+          hashText(text, true);
+          logged.rows++;
+          logged.hash = addHash(logged.hash, hashNumber());
+          logged.bag = addHash(logged.bag, bagOf(text));
+        }
+      });
     }
     return wanted;
   }

@@ -80,6 +80,6 @@ function heldOf(compared: Compared): Pick<Sides, 'held' | 'changed' | 'isKeyless
 
 /** Everything else that the process does goes on between two batches. */
 async function give(documents: Documents, batch: ChangeBatch, take: TakeDocuments): Promise<void> {
-  take(documents.ofRows(batch));
+  documents.giveRows(batch, take);
   await nextTurn();
 }

@@ -11,8 +11,10 @@ import type { Layout } from './layout.ts';
 import { RowBinder } from './row-binder.ts';
 import type { Bound } from './row-binder.ts';
 
-/** Rows read without a pause: a few milliseconds, in which the process does nothing else. */
-const scanRows = 1_000;
+/** Rows given at a time: few, so that they are garbage before they have become old. */
+const scanRows = 200;
+/** Batches without a pause: a few milliseconds, in which the process does nothing else. */
+const batchesPerTurn = 5;
 const busyTimeoutMs = 2_000;
 
 /** What SQLite gives back: what was bound, or what somebody else has put there. */
@@ -33,13 +35,14 @@ export async function* scanTable(path: string, layout: Layout): AsyncGenerator<r
     select.setReturnArrays(true);
     const writer = new DocumentWriter(layout);
     let batch: SinkDocument[] = [];
+    let batches = 0;
     for (const row of select.iterate()) {
       assert(Array.isArray(row), 'a row comes as its values');
       batch.push(writer.document(row));
       if (batch.length < scanRows) continue;
       yield batch;
       batch = [];
-      await nextTurn();
+      if (++batches % batchesPerTurn === 0) await nextTurn();
     }
     yield batch;
   } finally {
