@@ -81,7 +81,9 @@ export class Verified {
   }
 }
 
-/** Commits random changes to `table (id bigint, name text, balance numeric)` until stopped; about `perSecond` commits a second. */
+const connections = 4;
+
+/** Commits changes to `table (id bigint, name text, balance numeric)` until stopped; about `perSecond` commits a second. */
 export function startLoad(
   database: TestDatabase,
   table: string,
@@ -89,10 +91,10 @@ export function startLoad(
 ): { readonly commits: () => number; readonly stop: () => Promise<void> } {
   let commits = 0;
   const stopping = new AbortController();
-  const work = async (): Promise<void> => {
+  const startedMs = performance.now();
+  const work = async (first: number): Promise<void> => {
     const client = await database.connect();
-    const startedMs = performance.now();
-    for (let step = 0; !stopping.signal.aborted; step++) {
+    for (let step = first; !stopping.signal.aborted; step += connections) {
       // A fixed sequence: which row, and what becomes of it.
       const id = 1 + ((step * 7919) % options.rows);
       const sql =
@@ -106,7 +108,8 @@ export function startLoad(
       if (aheadMs > 5) await systemClock.sleep(aheadMs);
     }
   };
-  const running = work();
+  // Several, so that a busy machine keeps up.
+  const running = Promise.all(Array.from({ length: connections }, async (_, index) => work(index)));
   // A test that ends early closes the connection; `stop` tells what else went wrong.
   running.catch(() => undefined);
   return {
