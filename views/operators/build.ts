@@ -123,7 +123,12 @@ export class Build {
     const arranges = [...new Set(node.inputs)];
     const fresh = arranges.filter((arrange) => !this.#filled.has(arrange));
     const sources = arranges.map((arrange) => this.#read(arrange));
-    const groups = new Groups(sources, this.#limits);
+    // An arrangement that is filled holds all rows of a key from the first part on: pairs with those of later parts would be made twice.
+    const isCut = fresh.length === arranges.length;
+    const groups = new Groups(
+      sources,
+      isCut ? this.#limits : { ...this.#limits, cutRows: Infinity, cutBytes: Infinity },
+    );
     const filling = this.#filling(fresh);
     for (let part = await groups.next(); part !== null; part = await groups.next()) {
       const { deltas } = part;

@@ -11,6 +11,8 @@ import { OracleServer } from './oracle-server.ts';
 const seeded = process.env['TIDEMARK_VIEWS_SEED'];
 const first = Number(seeded ?? 1);
 const cases = seeded === undefined ? 350 : 1;
+/** Whose first builds were once wrong: a key that is cut, in an arrangement that two joins share. */
+const found = seeded === undefined ? [990_000_058, 990_000_438] : [];
 /** A machine that is busy with other things is let off with fewer. */
 const longestMs = 90_000;
 
@@ -23,9 +25,11 @@ describePostgresServer('views', {}, (server) => {
     const oracle = await OracleServer.on(client);
     const statistics = newStatistics();
     const until = performance.now() + longestMs;
-    for (let seed = first; seed < first + cases && performance.now() < until; seed++) {
-      const found = await runSeed(seed, oracle, statistics);
-      if (found !== null) expect.fail(`seed ${seed}\n${await explain(found.test, found.failure, oracle)}`);
+    const seeds = [...found, ...Array.from({ length: cases }, (_, index) => first + index)];
+    for (const seed of seeds) {
+      if (performance.now() > until) break;
+      const failed = await runSeed(seed, oracle, statistics);
+      if (failed !== null) expect.fail(`seed ${seed}\n${await explain(failed.test, failed.failure, oracle)}`);
     }
     await client.end();
     // A generator whose queries are refused, or have no rows, proves nothing.
