@@ -87,9 +87,16 @@ describePostgresServer('a source whose connection fails', {}, (server) => {
       await moreCommits(20);
       const which =
         round % 2 === 0 ? `application_name LIKE 'tidemark shop stream'` : `application_name LIKE 'tidemark shop%'`;
-      // Counted before: the source may be back by the time that the query's answer is.
-      const connected = pipeline.reports.filter(({ type }) => type === 'source.connected').length;
-      await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${which}`);
+      let connected = 0;
+      // The source tells that it is connected before it has begun to stream.
+      await until('connections that can be ended', async () => {
+        // Counted before: the source may be back by the time that the query's answer is.
+        connected = pipeline.reports.filter(({ type }) => type === 'source.connected').length;
+        const ended = await admin.query(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${which} AND EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'tidemark shop stream')`,
+        );
+        return ended.rows.length > 0;
+      });
       await pipeline.until(
         'a new connection',
         () => pipeline.reports.filter(({ type }) => type === 'source.connected').length > connected,
