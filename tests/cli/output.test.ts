@@ -46,6 +46,7 @@ const status = JSON.stringify({
   name: 'shop',
   ready: true,
   reasons: [],
+  notes: [],
   sources: [],
   log: { type: 'embedded', bytes: 0, topics: 0, disk_used_percent: null },
   views: [],
