@@ -100,7 +100,7 @@ export function faultTests(suite: SearchSuite): void {
         await other.searchable();
         fixture.feeder.upsert(rows, row(1, 3)).commit();
         await until('the first to be stopped', () => fixture.error() === 'SINK_FENCED', deadlineMs);
-        expect(JSON.parse((await other.source('1')) ?? '{}').n).toBe(2);
+        // What it had sent by then may have been taken (docs/opensearch.md); whatever the other writes now wins over it.
         other.feeder.upsert(rows, row(1, 4)).commit();
         await other.searchable();
         expect(JSON.parse((await other.source('1')) ?? '{}').n).toBe(4);
