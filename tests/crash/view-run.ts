@@ -56,10 +56,12 @@ export class ViewRun {
     return `views: ${found.join('; ')}; state ${standing}`;
   }
 
-  /** Everything has caught up, and the load pauses: state equals what was published, and sinks, topics and the feed equal the answers of the database itself. */
+  /** Everything has caught up, and the load pauses: state is not ahead of what was published, and sinks, topics and the feed equal the answers of the database itself. */
   async compare(copy: string, log: Log): Promise<void> {
     const standing = await stateStanding(copy, log);
-    if (standing !== 'level') throw new Difference(`view state after a clean stop: ${standing}`);
+    // Behind: the stop came while a table that is read again was being taken, which is not kept in part.
+    if (standing !== 'level' && standing !== 'behind')
+      throw new Difference(`view state after a clean stop: ${standing}`);
     this.#rows = 0;
     for (const check of this.#checks) {
       await check.readToEnd(log);
