@@ -19,7 +19,7 @@ import type { StateStore } from '../../views/state/port.ts';
 import type { Pipeline } from '../pipeline.ts';
 import { newestTables } from '../view-catalog.ts';
 import { rowsOf } from './sides.ts';
-import { boundViews, newestView } from './view-query.ts';
+import { boundViews, versionOfView } from './view-query.ts';
 
 /** Rows taken as one step: a few milliseconds, in which the process does nothing else. */
 const stepRows = 500;
@@ -66,7 +66,7 @@ export class FreshView {
         this.#bound.find(({ name }) => name === this.#name),
         `view ${this.#name}`,
       );
-      const { table, schemaId } = newestView(this.#pipeline, this.#name);
+      const { table, schemaId } = versionOfView(this.#pipeline, bound);
       const encoder = new RowEncoder(
         bound.columns.map(({ type }) => type),
         table,

@@ -2,10 +2,11 @@ import { present } from '../../base/assert.ts';
 import { isTidemarkError } from '../../base/errors.ts';
 import type { SourceQuery } from '../../model/source.ts';
 import type { ViewConfig } from '../../config/config.ts';
-import { viewTopic, viewsStream } from '../../views/port.ts';
+import { viewTopic } from '../../views/port.ts';
 import { relationsIn, visit } from '../../views/plan/columns.ts';
 import type { BoundView, Plan } from '../../views/plan/plan.ts';
 import { loadSqlParser } from '../../views/sql/bind.ts';
+import { viewTable } from '../../views/stage/view-topic.ts';
 import { bindAll } from '../bind-views.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { SourceUnit } from '../source-unit.ts';
@@ -34,7 +35,13 @@ export async function viewQuery(pipeline: Pipeline, name: string): Promise<ViewQ
   if (source.reader() === null) return `source ${source.name} cannot be read again`;
   const why = undetermined(bound);
   if (why !== null) return `view ${name} ${why}`;
-  const table = newestView(pipeline, name);
+  const table = versionOfView(
+    pipeline,
+    present(
+      bound.find((view) => view.name === name),
+      `view ${name}`,
+    ),
+  );
   const sql = sqlOf(pipeline, bound);
   if (typeof sql === 'string') return sql;
   return { source, query: { topics, sql, ...table }, dependsOnOrder: bound.some(({ plan }) => collects(plan)) };
@@ -72,11 +79,16 @@ function tablesOf(bound: readonly BoundView[]): string[] {
   return [...new Set(bound.flatMap(({ plan }) => relationsIn(plan)))].filter((relation) => !views.has(relation));
 }
 
-/** The newest version of a view's table that the log knows. */
-export function newestView({ log }: Pipeline, name: string): Pick<SourceQuery, 'table' | 'schemaId'> {
+/**
+ * The version of the view's table that its rows are written with: the newest, or an older one that a view has come back to. While a
+ * changed view is made anew, and has no version of its own yet, the newest that the log knows.
+ */
+export function versionOfView({ log }: Pipeline, view: BoundView): Pick<SourceQuery, 'table' | 'schemaId'> {
   const tables = loggedTables(log);
-  const index = tables.findLastIndex((table) => table.source === viewsStream && table.topic === viewTopic(name));
-  return { table: present(tables[index], `the table of view ${name}`), schemaId: index + 1 };
+  const wanted = viewTable(view, log);
+  const own = tables.indexOf(wanted);
+  const index = own >= 0 ? own : tables.findLastIndex(({ topic }) => topic === wanted.topic);
+  return { table: present(tables[index], `the table of view ${view.name}`), schemaId: index + 1 };
 }
 
 /** The text of the view with those that it uses in front, the tables named as the source wants them; a sentence when that cannot be. */

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
@@ -128,6 +128,26 @@ describePostgres('tidemark verify', (database) => {
     expect(await deployment.command('verify', '--sink', 'local')).toMatchObject({ code: 0 });
     await deployment.stop(again);
   }, 300_000);
+});
+
+describePostgres('tidemark verify of a view that was changed and changed back', (database) => {
+  it('compares with the columns that it has now', async () => {
+    await database.query(
+      `CREATE TABLE orders (id int PRIMARY KEY, status text, total int); INSERT INTO orders SELECT n, 's' || n, n FROM generate_series(1, 50) n`,
+    );
+    const deployment = await Deployment.create(database, 'orders');
+    const path = join(deployment.directory, 'tidemark.yaml');
+    const file = (await readFile(path, 'utf8')).replace('from: orders', 'from: v');
+    for (const columns of ['id, status', 'id, status, total', 'id, status']) {
+      const views = `views:\n  v: { sql: "SELECT ${columns} FROM orders", key: [id] }\nsinks:`;
+      await writeFile(path, file.replace('sinks:', views));
+      const caughtUp = await deployment.command('run', '--until', 'caught-up');
+      expect(caughtUp.code, caughtUp.stderr).toBe(0);
+      const verified = await deployment.command('verify', '--sink', 'local');
+      expect(verified, columns).toMatchObject({ code: 0, stderr: '' });
+      await database.query(`UPDATE orders SET status = status || '.' WHERE id < 10`);
+    }
+  });
 });
 
 describePostgres('tidemark verify of a million rows', (database) => {
