@@ -21,6 +21,7 @@ export function checkServers(
 ): void {
   const views = mapping(root['views']);
   const taken = new Map<string, string>();
+  const logins = new Map<string, Login>();
   for (const [name, value] of sinks) {
     const sink = mapping(value);
     const path: Path = ['sinks', name];
@@ -28,6 +29,7 @@ export function checkServers(
     const known = knownShape(sink, views, sources, written, report);
     if (sink['type'] === 'redis') {
       checkKey(sink, path, known, report);
+      checkLogin(logins, sink, name, [...path, 'url'], report);
       tellShared(taken, `redis ${serverOf(sink, '6379')} ${patternOf(sink)}`, name, [...path, 'key'], report);
     } else if (sink['type'] === 'opensearch' || sink['type'] === 'elasticsearch') {
       checkIndex(sink, path, report);
@@ -141,11 +143,35 @@ function tellShared(taken: Map<string, string>, place: string, name: string, at:
   report.key(at, `sinks '${other}' and '${name}' would write to the same place; give each its own '${key}'`);
 }
 
+/** How the first sink of a server reaches it. */
+interface Login {
+  readonly name: string;
+  readonly words: string;
+}
+
+/** Sinks on one database of a Redis are written together, through one connection. */
+function checkLogin(logins: Map<string, Login>, sink: YamlMapping, name: string, at: Path, report: Report): void {
+  const { url } = sink;
+  if (typeof url !== 'string' || !URL.canParse(url) || report.isBroken(at)) return;
+  const { protocol, username, password, search } = new URL(url);
+  const login = { name, words: JSON.stringify([protocol, username, password, search]) };
+  const server = serverOf(sink, '6379');
+  const first = logins.get(server) ?? login;
+  logins.set(server, first);
+  if (first.words === login.words) return;
+  report.value(
+    at,
+    `sinks '${first.name}' and '${name}' share a connection to this Redis and log in otherwise, or one without TLS; give both the same url`,
+  );
+}
+
 /** Host, port and database, which two spellings of one place have in common; the text where it is no URL. */
 function serverOf({ url }: YamlMapping, port: string): string {
   if (typeof url !== 'string' || !URL.canParse(url)) return '';
   const { hostname, port: written, pathname } = new URL(url);
-  return `${hostname}:${written || port}${pathname === '/0' || pathname === '' ? '/' : pathname}`;
+  // What Redis sinks of one server share (sinks/place.ts) must not depend on how this machine is called.
+  const host = hostname === 'localhost' || hostname === '[::1]' ? '127.0.0.1' : hostname;
+  return `${host}:${written || port}${pathname === '/0' || pathname === '' ? '/' : pathname}`;
 }
 
 function indexOf({ index, from }: YamlMapping): string {

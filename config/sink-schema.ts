@@ -157,7 +157,18 @@ const httpSink = z.strictObject({
     })
     .describe('Where batches of changes are sent by POST.'),
   from,
-  secret: text.optional().describe('Key of the HMAC-SHA256 that signs each request. Default: none.'),
+  secret: text
+    .refine(
+      (value) =>
+        !value.startsWith('whsec_') || /^whsec_(?:[A-Za-z0-9+/]{4}){3,}(?:[A-Za-z0-9+/]{2,3}=?=?)?$/.test(value),
+      {
+        error: 'what follows whsec_ is no key in Base64; take the secret as it was given, whole',
+      },
+    )
+    .optional()
+    .describe(
+      'Key of the HMAC-SHA256 that signs each request; what begins with `whsec_` is Base64 of the key. Default: none.',
+    ),
   batch: z.int().min(1).max(100_000).default(500).describe('Changes in one request at most.'),
   numbers,
   columns,

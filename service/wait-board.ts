@@ -121,7 +121,7 @@ export class WaitBoard {
           wait.reject(notFedBy(first.source.name, sink, sources));
           continue;
         }
-        if (report.consistent && isReached(wait, report.position, { held, sources })) {
+        if (report.consistent && isSure(report) && isReached(wait, report.position, { held, sources })) {
           wait.resolve(report);
           continue;
         }
@@ -190,4 +190,9 @@ function heldOf(source: SourceUnit, held: SinkPosition | null): Held {
 
 function rankOf({ source, wanted }: WaitTarget): bigint | number | null {
   return source.order.rank?.(wanted) ?? null;
+}
+
+/** A target that does not answer, or is somebody else's by now, may have lost what it held. One that is only slow has it. */
+function isSure({ error }: SinkReport): boolean {
+  return error === null || error.code === 'SINK_STALLED';
 }

@@ -18,5 +18,7 @@ export function placeOf(sink: SinkOptions): string {
 function serverOf(url: string): string {
   if (!URL.canParse(url)) return url;
   const { hostname, port, pathname } = new URL(url);
-  return `${hostname}:${port || '6379'}/${Number(pathname.slice(1) || '0')}`;
+  // This machine under any of its names is one place: two connections would take it from each other.
+  const host = hostname === 'localhost' || hostname === '[::1]' ? '127.0.0.1' : hostname;
+  return `${host}:${port || '6379'}/${Number(pathname.slice(1) || '0')}`;
 }

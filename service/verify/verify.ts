@@ -87,6 +87,8 @@ class Verification {
 
   async run(): Promise<Omit<VerifyAnswer, 'took_ms'>> {
     await this.#connected();
+    // It might be back in a moment; whoever asks to verify would rather know.
+    if (this.#sink.error !== null) throw this.#sink.error;
     await this.#reached('now');
     const query = this.#view === null ? null : await this.#viewQuery(this.#view);
     if (query !== null) {
@@ -324,6 +326,7 @@ function comparedSink(log: Log, sink: Sink, target: Target): Compared {
       return log.table(sink.newestSchemaId())?.key.length === 0;
     },
     scan: async function* () {
+      if (sink.error !== null) throw sink.error;
       await target.makeSearchable?.(name);
       yield* scan(name);
     },

@@ -111,7 +111,7 @@ async function* aboutKeys(
       level: 'warning',
       subject,
       message: `${found} is there and not of the sink's making: it does not start where rows could have such keys`,
-      fix: `Give the sink another \`key\`, or remove them: redis-cli --scan --pattern '${form.pattern}' | xargs redis-cli UNLINK`,
+      fix: `Give the sink another \`key\` or database. If nobody needs them any more, remove the keys that redis-cli --scan --pattern '${form.pattern}' lists on ${connection.place.label}.`,
     };
   } catch (error) {
     yield failed(subject, error);

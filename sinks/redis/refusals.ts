@@ -29,7 +29,7 @@ export function foreignKey({ name, key }: RedisSinkOptions, found: string, { lab
   const { pattern } = keyFormOfTemplate(key);
   const message = `Redis at ${label} holds keys that sink '${name}' has not written, such as ${found}`;
   return new TidemarkError('SINK_TARGET', message, {
-    hint: `Give the sink another \`key\`, or remove them: redis-cli --scan --pattern '${pattern}' | xargs redis-cli UNLINK`,
+    hint: `Give the sink another \`key\` or database. If nobody needs them any more, remove the keys that redis-cli --scan --pattern '${pattern}' lists on ${label}.`,
     place: { sink: name },
   });
 }

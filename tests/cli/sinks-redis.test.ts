@@ -93,4 +93,23 @@ describeRedis('the program with a real Redis', { persistence: 'none' }, (suite) 
     service.child.kill('SIGTERM');
     expect((await service.ended).code).toBe(143);
   });
+
+  it('promises nothing about a Redis that is away, and about one that came back empty once it is filled again', async () => {
+    const directory = await shop();
+    const service = start(directory, ['run']);
+    await until('the service has begun', async () => (await tidemark(directory, ['status'])).code === 0);
+    await holds(directory, 'cache');
+    await suite.server.kill();
+    await until('the service to notice', async () => !(await ready(directory)).ready, 60_000);
+    const late = await tidemark(directory, ['wait', '--sink', 'cache', '--now', '--timeout', '1s']);
+    expect(late).toMatchObject({ code: 1, stderr: expect.stringContaining("sink 'cache' is failing") });
+    const unread = await tidemark(directory, ['verify', '--sink', 'cache', '--json']);
+    expect(unread.code).toBe(1);
+    expect(JSON.parse(unread.stderr)).toMatchObject({ error: { code: 'SINK_UNREACHABLE' } });
+    await suite.server.start();
+    await holds(directory, 'cache');
+    expect(await suite.client().get('orders:1')).toBe('{"id":1,"customer":"customer 1"}');
+    service.child.kill('SIGTERM');
+    expect((await service.ended).code).toBe(143);
+  });
 });

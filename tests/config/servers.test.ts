@@ -134,4 +134,21 @@ describe('sinks on servers', () => {
       ),
     ).toEqual([]);
   });
+
+  it('log in to one Redis in one way, by whatever name it is called', () => {
+    const own = 'a: { type: redis, url: redis://localhost:6379, from: orders }';
+    const others = ['redis://u:p@127.0.0.1', 'rediss://127.0.0.1:6379/0', 'redis://127.0.0.1/1', 'redis://127.0.0.1'];
+    const told = others.map((url) => mistakes(own, `b: { type: redis, url: "${url}", from: docs }`).length);
+    expect(told).toEqual([1, 1, 0, 0]);
+    expect(mistakes(own, 'b: { type: redis, url: redis://127.0.0.1/0, from: orders }')).toEqual([
+      expect.stringContaining("'a' and 'b' would write to the same place"),
+    ]);
+  });
+
+  it('sign requests with a key that is one', () => {
+    const hook = (secret: string): string => `a: { type: http, url: "http://h", from: orders, secret: "${secret}" }`;
+    expect(mistakes(hook('whsec_!!!'))).toEqual([expect.stringContaining('what follows whsec_ is no key in Base64')]);
+    expect(mistakes(hook('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'))).toEqual([]);
+    expect(mistakes(hook('what was agreed upon'))).toEqual([]);
+  });
 });
