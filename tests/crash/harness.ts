@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,13 +12,14 @@ import { systemFiles } from '../../base/files.ts';
 import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import type { Log } from '../../model/log.ts';
 import type { PostgresOptions, PostgresServer } from '../servers/postgres.ts';
-import { removeDirectory, watchOver } from '../servers/process.ts';
+import { removeDirectory } from '../servers/process.ts';
 import { connectTo } from '../servers/suite.ts';
 import { randomFrom } from '../simulation/random.ts';
 import { asJson, databaseRows, expectSame, openSink, sinkCursors, sinkRows } from './compare.ts';
 import { Difference } from './difference.ts';
 import { checkFeed } from './feed.ts';
 import { randomLimits } from './limits.ts';
+import { inKeptFolder } from './kept-folder.ts';
 import { Load } from './load.ts';
 import { Oracle } from './oracle.ts';
 import { Program } from './program.ts';
@@ -98,23 +98,12 @@ export const crashServer: PostgresOptions = {
  * what was compared.
  */
 export async function runCrash(server: PostgresServer, options: CrashOptions): Promise<CrashResult> {
-  const directory = mkdtempSync(join(tmpdir(), 'tidemark-crash-'));
-  const watch = watchOver(directory);
-  const run = new CrashRun(directory, server, options);
-  let kept = !options.torn;
-  try {
-    const result = await run.run();
-    kept = options.keep;
-    return result;
-  } finally {
-    await run.end();
-    if (kept) {
-      renameSync(directory, `${directory}-kept`);
-      options.say(`left for inspection: ${directory}-kept`);
-    }
-    removeDirectory(directory);
-    watch.release();
-  }
+  return inKeptFolder(
+    'tidemark-crash-',
+    (directory) => new CrashRun(directory, server, options),
+    (result) => (result === null ? !options.torn : options.keep),
+    options.say,
+  );
 }
 
 class CrashRun {
@@ -169,6 +158,7 @@ class CrashRun {
     const views = this.#views.report();
     if (reader.checked === 0 || this.#oracle.matched === 0 || views.compared === 0)
       throw new Difference('nothing was there to be compared');
+    if (views.levelStops === 0) throw new Difference('view state was behind after every clean stop');
     return {
       kills: killed,
       comparisons: this.#comparisons,

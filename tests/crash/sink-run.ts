@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, renameSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
 import type { PostgresServer } from '../servers/postgres.ts';
-import { freePort, removeDirectory, watchOver } from '../servers/process.ts';
+import { freePort } from '../servers/process.ts';
 import { startRedis } from '../servers/redis.ts';
 import type { RedisServer } from '../servers/redis.ts';
 import { startSearch } from '../servers/search.ts';
@@ -13,6 +12,7 @@ import type { SearchEngine, SearchServer } from '../servers/search.ts';
 import { connectTo } from '../servers/suite.ts';
 import { randomFrom } from '../simulation/random.ts';
 import { Difference } from './difference.ts';
+import { inKeptFolder } from './kept-folder.ts';
 import { randomLimits } from './limits.ts';
 import { Load } from './load.ts';
 import { Program } from './program.ts';
@@ -58,23 +58,12 @@ const program = join(import.meta.dirname, '..', '..', 'tidemark');
 
 /** Kills everything that holds something of a deployment, again and again; throws a Difference, whose folder is kept. */
 export async function runSinkCrash(server: PostgresServer, options: SinkCrashOptions): Promise<SinkCrashResult> {
-  const directory = mkdtempSync(join(tmpdir(), 'tidemark-crash-sinks-'));
-  const watch = watchOver(directory);
-  const run = new SinkCrashRun(directory, server, options);
-  let kept = true;
-  try {
-    const result = await run.run();
-    kept = false;
-    return result;
-  } finally {
-    await run.end();
-    if (kept) {
-      renameSync(directory, `${directory}-kept`);
-      options.say(`left for inspection: ${directory}-kept`);
-    }
-    removeDirectory(directory);
-    watch.release();
-  }
+  return inKeptFolder(
+    'tidemark-crash-sinks-',
+    (directory) => new SinkCrashRun(directory, server, options),
+    (result) => result === null,
+    options.say,
+  );
 }
 
 interface Servers {

@@ -11,7 +11,7 @@ import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import { ChangeCursor } from '../../model/change.ts';
 import { unpackRow } from '../../model/row.ts';
 import type { ChangeSet } from '../../sinks/change-set.ts';
-import type { Cursor, RejectedRow, SinkShape, SinkState, Target } from '../../sinks/port.ts';
+import type { Cursor, RejectedRow } from '../../sinks/port.ts';
 import { noneRejected } from '../../sinks/port.ts';
 import { RedisTarget } from '../../sinks/redis/redis-target.ts';
 import { SinkGroup } from '../../sinks/sink-group.ts';
@@ -19,47 +19,22 @@ import { Sink } from '../../sinks/sink.ts';
 import { Feeder } from './harness.ts';
 import { redisSink } from './redis-harness.ts';
 import { accountsPerTable, sides } from './redis-transfers.ts';
+import { WrappedTarget } from './wrapped-target.ts';
 
 /** What a sink would do that writes row by row, and then says that all is well. */
-class TornTarget implements Target {
-  readonly type = 'redis';
-  readonly wants = 'net';
-  readonly #inner: RedisTarget;
+class TornTarget extends WrappedTarget<RedisTarget> {
   #cursor: Cursor = { epoch: 0, seq: 0, position: null, timeMs: 0 };
-  constructor(inner: RedisTarget) {
-    this.#inner = inner;
-  }
-  async open(): Promise<ReadonlyMap<string, SinkState>> {
-    return this.#inner.open();
-  }
-  async begin(): Promise<void> {
-    return this.#inner.begin();
-  }
-  async beginRebuild(sink: string): Promise<void> {
-    return this.#inner.beginRebuild(sink);
-  }
-  async reshape(sink: string, shape: SinkShape): Promise<void> {
-    return this.#inner.reshape(sink, shape);
-  }
-  async apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<readonly RejectedRow[]> {
+
+  override async apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<readonly RejectedRow[]> {
     for (let index = from; index < to; index++) {
-      await this.#inner.apply(sink, changes, index, index + 1);
-      if (this.#cursor.seq > 0) await this.#inner.commit([sink], this.#cursor);
+      await this.inner.apply(sink, changes, index, index + 1);
+      if (this.#cursor.seq > 0) await this.inner.commit([sink], this.#cursor);
     }
     return noneRejected;
   }
-  async commitRebuild(sink: string): Promise<void> {
-    return this.#inner.commitRebuild(sink);
-  }
-  async commit(sinks: readonly string[], cursor: Cursor): Promise<void> {
+  override async commit(sinks: readonly string[], cursor: Cursor): Promise<void> {
     this.#cursor = cursor;
-    return this.#inner.commit(sinks, cursor);
-  }
-  async rollback(): Promise<void> {
-    return this.#inner.rollback();
-  }
-  async close(): Promise<void> {
-    return this.#inner.close();
+    return this.inner.commit(sinks, cursor);
   }
 }
 

@@ -13,53 +13,24 @@ import { unpackRow } from '../../model/row.ts';
 import type { ChangeSet } from '../../sinks/change-set.ts';
 import type { SqliteSinkOptions } from '../../sinks/options.ts';
 import { noneRejected } from '../../sinks/port.ts';
-import type { Cursor, RejectedRow, SinkShape, SinkState, Target } from '../../sinks/port.ts';
+import type { RejectedRow } from '../../sinks/port.ts';
 import { SinkGroup } from '../../sinks/sink-group.ts';
 import { Sink } from '../../sinks/sink.ts';
 import { SqliteTarget } from '../../sinks/sqlite/sqlite-target.ts';
 import { Feeder } from './harness.ts';
 import { accountsPerTable, sides } from './transfers.ts';
+import { WrappedTarget } from './wrapped-target.ts';
 
 /** Commits after every row: what a sink without transactions would do. */
-class TornTarget implements Target {
-  readonly type = 'sqlite';
-  readonly wants = 'net';
-  readonly #inner: SqliteTarget;
-  constructor(inner: SqliteTarget) {
-    this.#inner = inner;
-  }
-  async open(): Promise<ReadonlyMap<string, SinkState>> {
-    return this.#inner.open();
-  }
-  async begin(): Promise<void> {
-    return this.#inner.begin();
-  }
-  async beginRebuild(sink: string): Promise<void> {
-    return this.#inner.beginRebuild(sink);
-  }
-  async reshape(sink: string, shape: SinkShape): Promise<void> {
-    return this.#inner.reshape(sink, shape);
-  }
-  async apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<readonly RejectedRow[]> {
+class TornTarget extends WrappedTarget<SqliteTarget> {
+  override async apply(sink: string, changes: ChangeSet, from: number, to: number): Promise<readonly RejectedRow[]> {
     for (let index = from; index < to; index++) {
-      await this.#inner.apply(sink, changes, index, index + 1);
-      await this.#inner.commit([], { epoch: 0, seq: 0, position: null, timeMs: 0 });
+      await this.inner.apply(sink, changes, index, index + 1);
+      await this.inner.commit([], { epoch: 0, seq: 0, position: null, timeMs: 0 });
       await systemClock.sleep(1);
-      await this.#inner.begin();
+      await this.inner.begin();
     }
     return noneRejected;
-  }
-  async commitRebuild(sink: string): Promise<void> {
-    return this.#inner.commitRebuild(sink);
-  }
-  async commit(sinks: readonly string[], cursor: Cursor): Promise<void> {
-    return this.#inner.commit(sinks, cursor);
-  }
-  async rollback(): Promise<void> {
-    return this.#inner.rollback();
-  }
-  async close(): Promise<void> {
-    return this.#inner.close();
   }
 }
 
